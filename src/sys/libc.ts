@@ -1,0 +1,81 @@
+/**
+ * The door to the operating system: the C library's functions that tartan calls, and nothing else. The only file that
+ * imports bun:ffi. Opening the library fails where memory must not be writable and executable at once (PR_SET_MDWE,
+ * systemd's MemoryDenyWriteExecute=, SELinux execmem) or where the address space is limited to 2 GiB; main.ts reports it.
+ */
+import { dlopen, type Library, read } from "bun:ffi";
+
+const symbols = {
+  __errno_location: { args: [], returns: "ptr" },
+  strerror: { args: ["int"], returns: "cstring" },
+  // Declared in the form of the calls made through it, fd, buffer and size: fstat, getdents64.
+  syscall: { args: ["i64", "i64", "ptr", "u64"], returns: "i64" },
+  // Files
+  open: { args: ["cstring", "int", "int"], returns: "int" },
+  close: { args: ["int"], returns: "int" },
+  read: { args: ["int", "ptr", "usize"], returns: "i64" },
+  write: { args: ["int", "ptr", "usize"], returns: "i64" },
+  rename: { args: ["cstring", "cstring"], returns: "int" },
+  link: { args: ["cstring", "cstring"], returns: "int" },
+  unlink: { args: ["cstring"], returns: "int" },
+  mkdir: { args: ["cstring", "u32"], returns: "int" },
+  chmod: { args: ["cstring", "u32"], returns: "int" },
+  fchmod: { args: ["int", "u32"], returns: "int" },
+  fsync: { args: ["int"], returns: "int" },
+  utimensat: { args: ["int", "cstring", "ptr", "int"], returns: "int" },
+  flock: { args: ["int", "int"], returns: "int" },
+  fstatfs: { args: ["int", "ptr"], returns: "int" },
+  fcntl: { args: ["int", "int", "i64"], returns: "int" },
+  inotify_init1: { args: ["int"], returns: "int" },
+  inotify_add_watch: { args: ["int", "cstring", "u32"], returns: "int" },
+  inotify_rm_watch: { args: ["int", "int"], returns: "int" },
+  // Sockets
+  socket: { args: ["int", "int", "int"], returns: "int" },
+  bind: { args: ["int", "ptr", "u32"], returns: "int" },
+  setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
+  sendto: { args: ["int", "ptr", "usize", "int", "ptr", "u32"], returns: "i64" },
+  recvfrom: { args: ["int", "ptr", "usize", "int", "ptr", "ptr"], returns: "i64" },
+  poll: { args: ["ptr", "u64", "int"], returns: "int" },
+  ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
+  // Namespaces and mounts
+  setns: { args: ["int", "int"], returns: "int" },
+  unshare: { args: ["int"], returns: "int" },
+  mount: { args: ["cstring", "cstring", "cstring", "u64", "ptr"], returns: "int" },
+  umount2: { args: ["cstring", "int"], returns: "int" },
+} as const;
+
+type Libc = Library<typeof symbols>["symbols"];
+
+/** The functions of the C library under their own names. */
+export const libc: Libc = openLibc();
+
+/** The error number of the last call that failed. Read it in the statement that follows the call. */
+export function lastErrno(): number {
+  const location = libc.__errno_location();
+  if (location === null) throw new Error("Cannot read errno: the C library has no place for it");
+  return read.i32(location, 0);
+}
+
+/** Where the library cannot be opened, its functions throw why, each when it is called: what needs none still works. */
+function openLibc(): Libc {
+  try {
+    // Both glibc and musl answer to this file name.
+    return dlopen("libc.so.6", symbols).symbols;
+  } catch (error) {
+    const refusing: object = new Proxy(
+      {},
+      {
+        get(): never {
+          throw error;
+        },
+      },
+    );
+    if (isLibc(refusing)) return refusing;
+    throw error;
+  }
+}
+
+/** A proxy has whatever it is asked for, so that only its type has to be told. */
+function isLibc(value: object): value is Libc {
+  return typeof value === "object";
+}

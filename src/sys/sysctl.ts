@@ -1,0 +1,19 @@
+import { findText, overwriteText } from "./file.ts";
+
+/**
+ * The value of a kernel setting of the calling thread's network namespace, without the line's end; undefined when the
+ * kernel has no such setting. `key` is its path below /proc/sys: `net/ipv4/ip_forward`. Like: sysctl -n
+ */
+function findSysctl(key: string): string | undefined {
+  return findText(`/proc/sys/${key}`)?.trimEnd();
+}
+
+/** Writes a kernel setting. Throws a SyscallError, also where /proc/sys is read-only. Like: sysctl -w */
+export function writeSysctl(key: string, value: string): void {
+  overwriteText(`/proc/sys/${key}`, value);
+}
+
+/** Writes a kernel setting unless it has the value: works where /proc/sys is read-only and already right. */
+export function ensureSysctl(key: string, value: string): void {
+  if (findSysctl(key) !== value) writeSysctl(key, value);
+}
