@@ -1,0 +1,82 @@
+import { allocate } from "../base/bytes.ts";
+import { errno, failedWith } from "../sys/errno.ts";
+import type { Fd } from "../sys/fd.ts";
+import { onReadable } from "../sys/readable.ts";
+import { bindSocket, openSocket, receiveDatagram, setOption, socketConstants } from "../sys/socket.ts";
+import { NETLINK_ADD_MEMBERSHIP, NETLINK_ROUTE, SOL_NETLINK } from "./constants.ts";
+import { decodeReplies, type Reply } from "./message.ts";
+import { netlinkAddress } from "./socket.ts";
+
+/** Room for a burst of events, in bytes as the kernel counts them (about 1 KiB for an event). */
+const receiveBufferSize = 4 * 1024 * 1024;
+
+/** What a listener is told. */
+export interface EventListener {
+  /**
+   * A change as the kernel announced it: the message that made it, decoded no further, its body valid during the call.
+   * A port that leaves a bridge is announced as an RTM_DELLINK of family AF_BRIDGE: that alone removes no device.
+   */
+  event(message: Reply): void;
+  /** Events were lost, since more came than the socket could hold: anything may have changed. Like: ENOBUFS */
+  lost(): void;
+}
+
+/** Listens to multicast groups of a netlink family: RTNLGRP_…. Like: ip monitor */
+export class NetlinkEvents implements Disposable {
+  readonly #fd: Fd;
+  readonly #listener: EventListener;
+  readonly #buffer = allocate(65_536);
+  readonly #subscription: Disposable;
+  #closed = false;
+
+  constructor(groups: readonly number[], listener: EventListener, protocol: number = NETLINK_ROUTE) {
+    this.#listener = listener;
+    this.#fd = openSocket(socketConstants.AF_NETLINK, socketConstants.SOCK_RAW, protocol);
+    try {
+      setOption(this.#fd, socketConstants.SOL_SOCKET, socketConstants.SO_RCVBUFFORCE, receiveBufferSize);
+      bindSocket(this.#fd, netlinkAddress());
+      for (const group of groups) setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+      this.#subscription = onReadable(this.#fd, () => this.#drain());
+    } catch (error) {
+      this.#fd[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** May be called by the listener itself. */
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#subscription[Symbol.dispose]();
+    this.#fd[Symbol.dispose]();
+  }
+
+  /**
+   * A loss is told only when nothing is left to read: until then the kernel drops each further event and does not say so
+   * again (net/netlink/af_netlink.c: netlink_overrun, netlink_rcv_wake). What is still queued needs no telling then.
+   */
+  #drain(): void {
+    let lost = false;
+    while (!this.#closed) {
+      const length = this.#receive();
+      if (length === undefined) {
+        if (!lost) return;
+        lost = false;
+        this.#listener.lost();
+      } else if (length === "lost" || length > this.#buffer.length) {
+        lost = true;
+      } else if (!lost) {
+        for (const message of decodeReplies(this.#buffer.subarray(0, length))) this.#listener.event(message);
+      }
+    }
+  }
+
+  #receive(): number | "lost" | undefined {
+    try {
+      return receiveDatagram(this.#fd, this.#buffer, socketConstants.MSG_DONTWAIT);
+    } catch (error) {
+      if (failedWith(error, errno.ENOBUFS)) return "lost";
+      throw error;
+    }
+  }
+}
