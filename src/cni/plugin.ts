@@ -1,0 +1,61 @@
+import type { CniArgs } from "./args.ts";
+import type { PluginConfig } from "./config.ts";
+import type { Environment } from "./environment.ts";
+import type { CniResult } from "./result.ts";
+
+/** What every call has, whatever it asks for. */
+interface CniCall {
+  /** Directories of the plugins. */
+  readonly path: readonly string[];
+  /** The environment that executed delegates get. */
+  readonly environment: Environment;
+  readonly config: PluginConfig;
+  /** Plugins that can be called in this process. */
+  readonly builtIn: ReadonlyMap<string, CniPlugin>;
+  /** Tells people what is no failure, on one line of stderr. */
+  readonly warn: (text: string) => void;
+}
+
+/** What a plugin is asked to do with one attachment, already checked. */
+export interface CniRequest extends CniCall {
+  readonly command: "ADD" | "DEL" | "CHECK";
+  readonly containerId: string;
+  /** Path of the container's network namespace; "" on DEL when the runtime no longer knows it. */
+  readonly netns: string;
+  readonly interfaceName: string;
+  readonly args: CniArgs;
+}
+
+/** What a plugin is asked about a network as a whole. */
+export interface CniNetworkRequest extends CniCall {
+  readonly command: "GC" | "STATUS";
+}
+
+/** What GC is to keep. */
+export interface CniGcRequest extends CniNetworkRequest {
+  /** The attachments of this network that still exist. */
+  readonly valid: ValidAttachments;
+}
+
+/** The attachments that a runtime still knows. */
+export interface ValidAttachments {
+  has(containerId: string, interfaceName: string): boolean;
+  hasContainer(containerId: string): boolean;
+}
+
+/** A plugin: functions from request to result, which neither read nor print anything of their own process. */
+export interface CniPlugin {
+  readonly name: string;
+  /** One line for people, printed when the program is called without a command. */
+  readonly about: string;
+  /** Makes the attachment. Throws and leaves nothing behind. */
+  add(request: CniRequest): CniResult;
+  /** Removes the attachment, whatever is missing of it. Throws when something is left. */
+  del(request: CniRequest): void;
+  /** Compares what there is with the previous result. Throws what is missing or wrong. */
+  check(request: CniRequest): void;
+  /** Frees what the network has beyond the attachments that are valid. Tries all of it, and throws what is left. */
+  gc(request: CniGcRequest): void;
+  /** Throws a CniError, code 50, when no ADD can succeed until somebody acts. */
+  status(request: CniNetworkRequest): void;
+}
