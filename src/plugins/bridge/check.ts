@@ -1,0 +1,114 @@
+/** CHECK of the bridge plugin: the kernel against the previous result, with the reference's words (plugins v1.9.1). */
+import { delegateCheck } from "../../cni/delegate.ts";
+import { CniError, cniCode } from "../../cni/error.ts";
+import type { CniRequest } from "../../cni/plugin.ts";
+import type { CniInterface, CniResult } from "../../cni/result.ts";
+import { listPortVlans } from "../../netlink/bridge-vlan.ts";
+import { findLink, type Link } from "../../netlink/link.ts";
+import { NetlinkSocket } from "../../netlink/socket.ts";
+import { findNetns, inNetns, type Netns } from "../../sys/netns.ts";
+import { type BridgeConfig, decodeBridgeConfig, wantedMacOf } from "./config.ts";
+import { checkAddressing } from "./check-pod.ts";
+import { wantedVlans } from "./port.ts";
+
+/** Throws an Error for the first thing that is missing or not as the previous result says. */
+export function checkAttachment(request: CniRequest): void {
+  const config = decodeBridgeConfig(request.config);
+  wantedMacOf(request, config);
+  using netns = findNetns(request.netns);
+  if (netns === undefined) {
+    throw new CniError(cniCode.internal, `failed to open netns "${request.netns}": there is no such file`);
+  }
+  if (config.ipamType !== "") delegateCheck(request, config.ipamType, request.config.json);
+  const { prevResult } = request.config;
+  if (prevResult === undefined) throw new Error("Required prevResult missing");
+  using socket = new NetlinkSocket();
+  using podSocket = inNetns(netns, () => new NetlinkSocket());
+  const bridge = checkBridge(socket, config, prevResult);
+  const container = checkContainer(podSocket, request, config, prevResult);
+  checkHostVeth(socket, { config, bridge, container, netns }, prevResult);
+  checkAddressing(podSocket, container, prevResult);
+}
+
+function checkBridge(socket: NetlinkSocket, config: BridgeConfig, { interfaces }: CniResult): Link {
+  const told = interfaces.findLast(({ name }) => name === config.bridge);
+  const link = requireLink(socket, told?.name ?? "");
+  if (told?.sandbox !== undefined) throw new Error(`Interface ${link.name} should not be in sandbox`);
+  if (link.kind !== "bridge") throw new Error(`Interface ${link.name} does not have link type of bridge`);
+  if (!hasMac(link, told)) throw new Error(`Bridge interface ${link.name} Mac doesn't match: ${told?.mac}`);
+  const wanted = config.extras.promiscuous;
+  if (link.promiscuous !== wanted) {
+    throw new Error(
+      `Bridge interface ${link.name} configured Promisc Mode ${wanted} doesn't match current state: ${link.promiscuous}`,
+    );
+  }
+  return requireUp(link);
+}
+
+function checkContainer(
+  socket: NetlinkSocket,
+  request: CniRequest,
+  config: BridgeConfig,
+  { interfaces }: CniResult,
+): Link {
+  const told = interfaces.findLast(({ name, sandbox }) => name === request.interfaceName && sandbox === request.netns);
+  if (told === undefined) {
+    const other = interfaces.findLast(({ name }) => name === request.interfaceName)?.sandbox ?? "";
+    throw new Error(`Sandbox in prevResult ${other} doesn't match configured netns: ${request.netns}`);
+  }
+  const link = requireLink(socket, told.name);
+  if (link.kind !== "veth") throw new Error(`Error: Container interface ${link.name} not of type veth`);
+  if (!hasMac(link, told)) {
+    throw new Error(`Interface ${link.name} Mac ${told.mac} doesn't match container Mac: ${link.mac}`);
+  }
+  return config.extras.containerDown ? link : requireUp(link);
+}
+
+interface Wanted {
+  readonly config: BridgeConfig;
+  readonly bridge: Link;
+  readonly container: Link;
+  readonly netns: Netns;
+}
+
+/** Of the host's devices in the result, one has to be the container's other end and a port of the bridge. */
+function checkHostVeth(socket: NetlinkSocket, wanted: Wanted, { interfaces }: CniResult): void {
+  const { config, bridge, container } = wanted;
+  for (const told of interfaces) {
+    if (told.name === bridge.name || told.name === container.name || told.sandbox !== undefined) continue;
+    const link = requireLink(socket, told.name);
+    if (link.kind !== "veth" || link.index !== container.lowerIndex || link.lowerIndex !== container.index) continue;
+    if (link.masterIndex !== bridge.index) continue;
+    if (!hasMac(link, told)) throw new Error(`Interface ${link.name} Mac doesn't match: ${told.mac} not found`);
+    requireUp(link);
+    checkVlans(socket, link, config);
+    return;
+  }
+  throw new Error(`CNI veth created for bridge ${bridge.name} was not found`);
+}
+
+/** A port that is not in its VLANs passes nothing on; the reference does not look. */
+function checkVlans(socket: NetlinkSocket, port: Link, { extras }: BridgeConfig): void {
+  const wanted = wantedVlans(extras);
+  if (wanted.length === 0) return;
+  const present = listPortVlans(socket, port.index);
+  const missing = wanted.find(({ id, native }) => !present.some((vlan) => vlan.id === id && vlan.native === native));
+  if (missing !== undefined) throw new Error(`Interface ${port.name} is not in VLAN ${missing.id} as configured`);
+}
+
+function requireLink(socket: NetlinkSocket, name: string): Link {
+  if (name === "") throw new Error("Interface name missing");
+  const link = findLink(socket, { name });
+  if (link === undefined) throw new Error(`Interface name ${name} not found`);
+  return link;
+}
+
+function requireUp(link: Link): Link {
+  if (!link.up) throw new Error(`Interface ${link.name} is down`);
+  return link;
+}
+
+/** A result without MAC address asks for none. */
+function hasMac(link: Link, told: CniInterface | undefined): boolean {
+  return told?.mac === undefined || told.mac.toLowerCase() === link.mac;
+}

@@ -1,0 +1,76 @@
+import type { MacAddress } from "../../addr/mac.ts";
+import { DecodeError } from "../../base/decode.ts";
+import type { PluginConfig } from "../../cni/config.ts";
+import { CniError, cniCode } from "../../cni/error.ts";
+import type { CniRequest } from "../../cni/plugin.ts";
+import { type CniDns, decodeDns } from "../../cni/result.ts";
+import { decodeExtras, decodeWantedMac, type ExtraConfig, mayHaveExtras, noExtras, notBuilt } from "./extra-config.ts";
+
+/** The bridge plugin's configuration (the reference's documentation, plugins/main/bridge). */
+export interface BridgeConfig {
+  readonly bridge: string;
+  readonly isGateway: boolean;
+  readonly isDefaultGateway: boolean;
+  readonly forceAddress: boolean;
+  /** Bytes; 0 leaves the kernel's default. */
+  readonly mtu: number;
+  readonly hairpin: boolean;
+  /** Type of the IPAM plugin; empty for a bridge without addresses. */
+  readonly ipamType: string;
+  /** Replaces what the IPAM plugin says, when it says anything. */
+  readonly dns: CniDns | undefined;
+  readonly extras: ExtraConfig;
+}
+
+/** Reads the configuration. Throws a CniError for what is wrong and for what is not built yet. */
+export function decodeBridgeConfig(config: PluginConfig): BridgeConfig {
+  try {
+    const decoded = decodeKeys(config);
+    checkTogether(decoded);
+    return decoded;
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new CniError(cniCode.invalidConfig, "failed to load netconf", undefined, { cause: error });
+  }
+}
+
+/** Type of the IPAM plugin, all that DEL and GC need of the configuration. */
+export function ipamTypeOf({ decoder }: PluginConfig): string {
+  return decoder.field("ipam").field("type").string() ?? "";
+}
+
+/**
+ * The MAC address that the container's interface is asked to have: by the runtime, else by `args.cni`, else by CNI_ARGS,
+ * which is read in any case. Throws a CniError.
+ */
+export function wantedMacOf(request: CniRequest, config: BridgeConfig): MacAddress | undefined {
+  const argument = request.args.get("MAC") ?? "";
+  return config.extras.mac ?? (argument === "" ? undefined : decodeWantedMac(argument));
+}
+
+function decodeKeys(config: PluginConfig): BridgeConfig {
+  const { decoder } = config;
+  if (decoder.field("ipMasq").boolean() === true) throw notBuilt("ipMasq");
+  const isDefaultGateway = decoder.field("isDefaultGateway").boolean() ?? false;
+  const bridge = decoder.field("bridge").string() ?? "";
+  return {
+    bridge: bridge === "" ? "cni0" : bridge,
+    isGateway: (decoder.field("isGateway").boolean() ?? false) || isDefaultGateway,
+    isDefaultGateway,
+    forceAddress: decoder.field("forceAddress").boolean() ?? false,
+    mtu: decoder.field("mtu").integer(0, 65_535) ?? 0,
+    hairpin: decoder.field("hairpinMode").boolean() ?? false,
+    ipamType: ipamTypeOf(config),
+    dns: decodeDns(decoder.field("dns")),
+    extras: mayHaveExtras(config.json) ? decodeExtras(decoder) : noExtras,
+  };
+}
+
+function checkTogether({ ipamType, hairpin, extras }: BridgeConfig): void {
+  if (ipamType !== "" && extras.containerDown) {
+    throw new CniError(cniCode.invalidConfig, "cannot use IPAM when DisableContainerInterface flag is set");
+  }
+  if (hairpin && extras.promiscuous) {
+    throw new CniError(cniCode.invalidConfig, "cannot set hairpin mode and promiscuous mode at the same time");
+  }
+}

@@ -1,0 +1,148 @@
+import type { Json, JsonObject } from "../../base/decode.ts";
+import { errorText } from "../../base/error.ts";
+import { runAll } from "../../base/run-all.ts";
+import { Undo } from "../../base/undo.ts";
+import { validAttachmentKeys } from "../../cni/attachments.ts";
+import { delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus } from "../../cni/delegate.ts";
+import { CniError, cniCode } from "../../cni/error.ts";
+import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest, ValidAttachments } from "../../cni/plugin.ts";
+import type { CniResult } from "../../cni/result.ts";
+import { notAvailableUnless } from "../../cni/status.ts";
+import { errno, failedWith } from "../../sys/errno.ts";
+import { readText, removeFile } from "../../sys/file.ts";
+import { decodeFlannelConfig, type FlannelConfig } from "./config.ts";
+import { buildDelegateConfig, delegateType, ipamType } from "./delegate-config.ts";
+import { findState, listStates, removeState, saveState, type State, type StateKey } from "./state.ts";
+import { parseSubnetEnv, type SubnetEnv } from "./subnet-env.ts";
+
+/** The flannel plugin: tells another plugin, bridge unless it is said otherwise, what the daemon found out. */
+export const flannel: CniPlugin = {
+  name: "flannel",
+  about: "CNI flannel plugin of tartan",
+  add,
+  del,
+  check,
+  gc,
+  status,
+};
+
+function add(request: CniRequest): CniResult {
+  const config = decodeFlannelConfig(request.config);
+  const json = buildDelegateConfig(config, loadSubnetEnv(config.subnetFile));
+  using undo = new Undo();
+  undo.defer(saveState(stateKey(request, config), json));
+  try {
+    const result = delegateAdd(request, delegateType(config), json);
+    undo.keep();
+    return result;
+  } catch (error) {
+    throw error instanceof CniError ? error : new Error("failed to delegate add", { cause: error });
+  }
+}
+
+/**
+ * Deletes with the configuration that ADD used, which is forgotten only when that has succeeded. It may be gone: then the
+ * present configuration serves.
+ */
+function del(request: CniRequest): void {
+  const config = decodeFlannelConfig(request.config);
+  const key = stateKey(request, config);
+  const state = findState(key);
+  if (state === undefined) deleteUnrecorded(request, config);
+  else delegateDel(request, state.type, state.json);
+  removeState(key);
+}
+
+/** Hands the delegate the configuration that ADD used, with the result of today. */
+function check(request: CniRequest): void {
+  const config = decodeFlannelConfig(request.config);
+  const state = findState(stateKey(request, config));
+  const json = state?.json ?? buildDelegateConfig(config, loadSubnetEnv(config.subnetFile));
+  delegateCheck(request, state?.type ?? delegateType(config), withMembers(request, json, ["cniVersion", "prevResult"]));
+}
+
+/**
+ * Has the delegate free what it has of attachments that are not valid any more and, when it has, forgets their
+ * configurations. Whose a file is, it says itself: the directory may be shared with other networks.
+ */
+function gc(request: CniGcRequest): void {
+  const config = decodeFlannelConfig(request.config);
+  const json = findRebuilt(request, config);
+  // Without a readable subnet.env only our own plugins know what to free; the others' error is that file's.
+  if (json === undefined) loadSubnetEnv(config.subnetFile);
+  else delegateGc(request, delegateType(config), withMembers(request, json, validAttachmentKeys));
+  const stale = listStates(config.dataDir, config.name).filter((state) => !isValid(state, request.valid));
+  runAll(
+    stale.map(
+      ({ path }) =>
+        (): unknown =>
+          removeFile(path),
+    ),
+  );
+}
+
+/** Whatever ADD would try again for is code 50 here: somebody, be it the daemon, has to act first. */
+function status(request: CniNetworkRequest): void {
+  const [type, json] = notAvailableUnless(() => {
+    const config = decodeFlannelConfig(request.config);
+    return [delegateType(config), buildDelegateConfig(config, loadSubnetEnv(config.subnetFile))];
+  });
+  delegateStatus(request, type, json);
+}
+
+function stateKey(request: CniRequest, config: FlannelConfig): StateKey {
+  const { containerId, interfaceName } = request;
+  return { directory: config.dataDir, network: config.name, containerId, interfaceName };
+}
+
+/** An upstream file does not say the interface. */
+function isValid({ containerId, interfaceName }: State, valid: ValidAttachments): boolean {
+  return interfaceName === undefined ? valid.hasContainer(containerId) : valid.has(containerId, interfaceName);
+}
+
+/** The delegate's configuration with members of our own as they came. */
+function withMembers(request: CniRequest | CniGcRequest, json: JsonObject, keys: readonly string[]): JsonObject {
+  const members: Record<string, Json> = { ...json };
+  for (const [key, value] of Object.entries(request.config.json)) if (keys.includes(key)) members[key] = value;
+  return members;
+}
+
+/**
+ * Deletes what the present configuration would have made. An error that shows that it cannot have made anything, a plugin
+ * that is not there or a configuration that none would take, is none: otherwise DEL after a failed ADD never succeeded.
+ */
+function deleteUnrecorded(request: CniRequest, config: FlannelConfig): void {
+  try {
+    const json = findRebuilt(request, config);
+    if (json !== undefined) delegateDel(request, delegateType(config), json);
+  } catch (error) {
+    const harmless: readonly number[] = [cniCode.unsupportedField, cniCode.invalidConfig];
+    if (error instanceof CniError && !harmless.includes(error.code)) throw error;
+  }
+}
+
+/** Without subnet.env the ranges are unknown, without which only our own plugins can delete. */
+function findRebuilt(request: CniRequest | CniGcRequest, config: FlannelConfig): JsonObject | undefined {
+  const env = findSubnetEnv(config.subnetFile);
+  const ours = request.builtIn.has(delegateType(config)) && request.builtIn.has(ipamType(config));
+  return env === undefined && !ours ? undefined : buildDelegateConfig(config, env);
+}
+
+function findSubnetEnv(path: string): SubnetEnv | undefined {
+  try {
+    return loadSubnetEnv(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws a CniError, code 11 (try again later) while the daemon has not written the file yet. */
+function loadSubnetEnv(path: string): SubnetEnv {
+  try {
+    return parseSubnetEnv(readText(path), path);
+  } catch (error) {
+    const code = failedWith(error, errno.ENOENT) ? cniCode.tryAgainLater : cniCode.internal;
+    const message = `failed to load flannel 'subnet.env' file: ${errorText(error)}. Check the flannel pod log for this node.`;
+    throw new CniError(code, message);
+  }
+}

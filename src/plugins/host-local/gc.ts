@@ -1,0 +1,34 @@
+import { runAll } from "../../base/run-all.ts";
+import type { CniGcRequest, ValidAttachments } from "../../cni/plugin.ts";
+import { listDirectory } from "../../sys/directory.ts";
+import { removeFile } from "../../sys/file.ts";
+import { decodeForDelete } from "./config.ts";
+import { isReservationName } from "./holder-link.ts";
+import { findOwner, type Owner } from "./owner.ts";
+import { findStore } from "./store.ts";
+
+/** Nobody's: opening the store with it only locks and lists. */
+const nobody = { containerId: "", interfaceName: "" };
+
+/**
+ * GC: frees the addresses of this network whose owner the runtime no longer knows, and those that name nobody, as a crash
+ * leaves them: whoever writes one holds the lock. Throws what could not be freed, or not be read, all of it together.
+ */
+export function freeStaleAddresses(request: CniGcRequest): void {
+  const { directory } = decodeForDelete(request);
+  using store = findStore(directory, nobody);
+  if (store === undefined) return;
+  const names = (listDirectory(directory) ?? []).filter(isReservationName);
+  runAll(names.map((name) => (): void => freeUnlessValid(`${directory}/${name}`, request.valid)));
+}
+
+function freeUnlessValid(path: string, valid: ValidAttachments): void {
+  const owner = findOwner(path);
+  if (owner?.containerId === "") throw new Error(`Cannot tell whose ${path} is: it cannot be read`);
+  if (owner === undefined || !isValid(owner, valid)) removeFile(path);
+}
+
+/** An old file names the container only. */
+function isValid({ containerId, interfaceName }: Owner, valid: ValidAttachments): boolean {
+  return interfaceName === undefined ? valid.hasContainer(containerId) : valid.has(containerId, interfaceName);
+}

@@ -1,0 +1,45 @@
+/**
+ * A second name for each address file, by which its holder finds it: a hard link `.tartan-` and a hash of container and
+ * interface, beside it. Without it every ADD and DEL would have to read every file, as the reference does. The reference
+ * looks for contents and is not disturbed: its DEL removes both names, since both have the holder's content.
+ */
+import { findIp } from "../../addr/ip.ts";
+import type { DirectoryEntry } from "../../sys/directory.ts";
+import { removeFile } from "../../sys/file.ts";
+import { sha256 } from "../../sys/hash.ts";
+import { findOwner, type Holder } from "./owner.ts";
+
+const prefix = ".tartan-";
+/** Of the hash; 96 bits do not collide. */
+const digits = 24;
+
+/** The name by which a holder's addresses are found. */
+export function holderLinkName({ containerId, interfaceName }: Holder): string {
+  return `${prefix}${sha256(`${containerId}\0${interfaceName}`).toHex().slice(0, digits)}`;
+}
+
+/** True for the name of an address, and for the one by which its holder finds it. */
+export function isReservationName(name: string): boolean {
+  return name.startsWith(prefix) || findIp(name) !== undefined;
+}
+
+/** The names of the file that is also known by this name, without that one. */
+export function findOtherNames(entries: readonly DirectoryEntry[], name: string): readonly string[] {
+  const inode = entries.find((entry) => entry.name === name)?.inode;
+  const names: string[] = [];
+  for (const entry of entries) if (entry.inode === inode && entry.name !== name) names.push(entry.name);
+  return names;
+}
+
+/**
+ * Removes the links that lead to no address, as a crash leaves them. True when every address that belongs to somebody has
+ * its link; the reference's have none. Throws a SyscallError.
+ */
+export function tidyLinks(directory: string, entries: readonly DirectoryEntry[]): boolean {
+  const addresses = entries.filter(({ name }) => findIp(name) !== undefined);
+  const links = entries.filter(({ name }) => name.startsWith(prefix));
+  const reserved = new Set(addresses.map(({ inode }) => inode));
+  for (const { name, inode } of links) if (!reserved.has(inode)) removeFile(`${directory}/${name}`);
+  const linked = new Set(links.map(({ inode }) => inode));
+  return addresses.every(({ name, inode }) => linked.has(inode) || findOwner(`${directory}/${name}`) === undefined);
+}
