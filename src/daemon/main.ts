@@ -1,0 +1,95 @@
+import { concernsUs } from "../backend/relevance.ts";
+import { errorText } from "../base/error.ts";
+import { versionLine } from "../base/version.ts";
+import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
+import { readPreviousSubnets } from "../lease/subnet-file.ts";
+import { NetlinkEvents } from "../netlink/events.ts";
+import { NetlinkSocket } from "../netlink/socket.ts";
+import { DirectoryLeaseSource } from "../sources/directory/directory-source.ts";
+import { type Log, openLog } from "../sys/log.ts";
+import { FlagError } from "./flag-syntax.ts";
+import { type DaemonOptions, type Invocation, parseInvocation, usageText } from "./flags.ts";
+import { serveHealth } from "./health.ts";
+import { Node } from "./node.ts";
+import { LookSchedule } from "./schedule.ts";
+
+const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
+
+/**
+ * flanneld: runs until a signal, and leaves the data plane as it is. Exit 0 after SIGTERM or SIGINT, 1 where it cannot go
+ * on, 2 for flags that it does not take.
+ */
+export async function runDaemon(args: readonly string[]): Promise<void> {
+  const invocation = readInvocation(args);
+  switch (invocation?.kind) {
+    case "version":
+      console.log(versionLine);
+      return;
+    case "help":
+      console.log(await usageText());
+      return;
+    case "run":
+      process.exit(await runNode(invocation.options, openLog()));
+      break;
+    case undefined:
+      process.exitCode = 2;
+  }
+}
+
+/** Undefined, and told, when flags or environment cannot be followed. */
+function readInvocation(args: readonly string[]): Invocation | undefined {
+  try {
+    return parseInvocation(args, process.env);
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    console.error(`${error.message}\nflanneld --help lists the flags`);
+    return undefined;
+  }
+}
+
+/** Runs the parts until the end, whose exit code it returns. */
+async function runNode(options: DaemonOptions, log: Log): Promise<number> {
+  log.info(`${versionLine}: flanneld starts with leases from directory "${options.leaseDirectory}"`);
+  const end = Promise.withResolvers<NodeJS.Signals>();
+  process.on("SIGTERM", end.resolve);
+  process.on("SIGINT", end.resolve);
+  try {
+    using parts = new DisposableStack();
+    const socket = parts.use(new NetlinkSocket());
+    const source = parts.use(
+      new DirectoryLeaseSource(
+        options.leaseDirectory,
+        (line) => log.warn(line),
+        () => readPreviousSubnets(options.subnetFile)[4] === undefined,
+      ),
+    );
+    const node = new Node({ options, source, socket, log });
+    const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));
+    if (options.health.port !== 0) {
+      parts.use(
+        serveHealth(options.health, {
+          async missing(): Promise<readonly string[]> {
+            await schedule.settled();
+            return node.missing;
+          },
+        }),
+      );
+    }
+    parts.use(
+      new NetlinkEvents(eventGroups, {
+        event: (event) => {
+          if (concernsUs(event, node.sight)) schedule.ask();
+        },
+        lost: () => schedule.ask(),
+      }),
+    );
+    source.start(() => schedule.ask());
+    schedule.ask();
+    const signal = await end.promise;
+    log.info(`${signal}: flanneld ends, the network stays as it is`);
+    return 0;
+  } catch (error) {
+    log.error(errorText(error));
+    return 1;
+  }
+}

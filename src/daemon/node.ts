@@ -1,0 +1,211 @@
+import type { ByFamily, IpAddress } from "../addr/ip.ts";
+import { formatIp } from "../addr/ip.ts";
+import type { ExternalInterface, Overlay } from "../backend/overlay.ts";
+import { type Outcome, Reconciler } from "../backend/reconcile.ts";
+import type { Sight } from "../backend/relevance.ts";
+import { planVxlan, type VxlanPlan } from "../backend/wanted.ts";
+import { BackOff } from "../base/back-off.ts";
+import { errorText } from "../base/error.ts";
+import type { Lease, LeaseSource, SourceState } from "../lease/lease.ts";
+import { formatSubnetFile, type SubnetFile, writeSubnetFile } from "../lease/subnet-file.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
+import { SyscallError } from "../sys/errno.ts";
+import { findText } from "../sys/file.ts";
+import type { Log } from "../sys/log.ts";
+import { mustEnd } from "./fatal.ts";
+import type { DaemonOptions } from "./flags.ts";
+import { kernelHost, nodeMemory } from "./host.ts";
+import { chooseInterface, findUnchanged } from "./interface.ts";
+import { OwnLease } from "./own-lease.ts";
+import { describeFailures, describeOutcome, describePeers, describeSkipped, type LogLine } from "./report.ts";
+import { type Settings, SettingsFollower } from "./settings.ts";
+
+/** What a node is made of. */
+export interface NodeParts {
+  readonly options: DaemonOptions;
+  readonly source: LeaseSource;
+  readonly socket: NetlinkSocket;
+  readonly log: Log;
+}
+
+type KnownState = Extract<SourceState, { readonly kind: "known" }>;
+
+/** What the wanted state follows from; as long as each is the same one, so is the plan. */
+interface PlanInput {
+  readonly leases: KnownState["leases"];
+  readonly key: string;
+  readonly settings: Settings;
+  readonly external: ExternalInterface;
+}
+
+/**
+ * This node in the network. Each `look` takes everything as it is now (source, configuration, interface, lease, kernel)
+ * and makes the kernel and subnet.env what they are to be; what happened before says nothing. Until the source was read
+ * completely once, nothing is changed.
+ */
+export class Node {
+  readonly #parts: NodeParts;
+  readonly #ownLease: OwnLease;
+  readonly #settings: SettingsFollower;
+  readonly #reconciler: Reconciler;
+  /** Why the last look came to nothing, so that the same is told once. */
+  readonly #trouble = new BackOff();
+  #missing: readonly string[] = ["the first look is not done yet"];
+  #sight: Sight | undefined;
+  #external: ExternalInterface | undefined;
+  #stale: string | undefined;
+  #planned: { readonly input: PlanInput; readonly plan: VxlanPlan } | undefined;
+  /** The last wanted state that the log knows. */
+  #told: VxlanPlan | undefined;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#ownLease = new OwnLease(parts.source, nodeMemory(parts.socket, parts.options.subnetFile), parts.log);
+    this.#settings = new SettingsFollower(parts.log);
+    this.#reconciler = new Reconciler(parts.socket);
+  }
+
+  /** What the last look left to be done, one line each; none when every peer is programmed. */
+  get missing(): readonly string[] {
+    return this.#missing;
+  }
+
+  /** What the last look found, undefined when it got nowhere. */
+  get sight(): Sight | undefined {
+    return this.#sight;
+  }
+
+  /** Looks at everything. Returns after how many milliseconds to look again. Rejects only with what must end the daemon. */
+  async look(): Promise<number | undefined> {
+    const now = performance.now();
+    try {
+      this.#missing = await this.#lookOnce(now);
+      this.#trouble.forget(troubleKey);
+    } catch (error) {
+      if (mustEnd(error)) throw error;
+      const text = errorText(error);
+      this.#missing = [text];
+      this.#sight = undefined;
+      if (this.#trouble.fail(troubleKey, text, now)) this.#parts.log.error(text);
+    }
+    const times = [this.#trouble.nextAt(), this.#reconciler.nextAt(), this.#ownLease.nextAt()];
+    const waits = times.flatMap((time) => (time !== undefined && time > now ? [time - now] : []));
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  async #lookOnce(now: number): Promise<readonly string[]> {
+    const { source } = this.#parts;
+    const before = source.state();
+    if (before.kind === "unknown") {
+      throw new Error(`Cannot set up the network yet: ${source.name} is not known: ${before.reason}`);
+    }
+    this.#tellStale(before);
+    const settings = this.#settings.follow(before.config);
+    const external = this.#findExternal();
+    const publicIps: ByFamily<IpAddress> = { 4: this.#parts.options.publicIp ?? external.addresses[4], 6: undefined };
+    const lease = await this.#ownLease.ensure(before, { settings, publicIps }, now);
+    const after = source.state();
+    const { leases } = after.kind === "known" ? after : before;
+    const plan = this.#plan({ leases, key: lease.key, settings, external }, lease, publicIps);
+    const overlay = plan.overlays[4];
+    if (overlay === undefined) throw new Error(`Cannot use lease ${lease.key}: it has no IPv4 subnet`);
+    const outcome = this.#reconciler.reconcile(overlay, now);
+    this.#sight = { overlay, external, deviceIndex: outcome.deviceIndex };
+    this.#tell(plan, overlay, outcome);
+    const { problem } = this.#ownLease;
+    const failures = [...(problem === undefined ? [] : [problem]), ...describeFailures(outcome.failed)];
+    if (!outcome.deviceReady) return failures;
+    const { mtu } = overlay.device;
+    const file = { networks: settings.networks, subnets: lease.subnets, mtu, ipMasq: false };
+    return [...failures, ...this.#writeSubnetFile(file, now)];
+  }
+
+  #findExternal(): ExternalInterface {
+    const { options, socket, log } = this.#parts;
+    const host = kernelHost(socket);
+    const before = this.#external;
+    const external = (before && findUnchanged(before, host)) ?? chooseInterface(options, host);
+    this.#external = external;
+    if (external !== before) {
+      const address = external.addresses[4] === undefined ? "none" : formatIp(external.addresses[4]);
+      log.info(`external interface ${external.name} (#${external.index}): address ${address}, MTU ${external.mtu}`);
+    }
+    return external;
+  }
+
+  #plan(input: PlanInput, lease: Lease, publicIps: ByFamily<IpAddress>): VxlanPlan {
+    const before = this.#planned;
+    if (before !== undefined && samePlanInput(before.input, input)) return before.plan;
+    const { settings, external } = input;
+    const outer = settings.options.mtu;
+    if (outer > external.mtu && (before?.input.settings !== settings || before.input.external !== external)) {
+      this.#parts.log.warn(
+        `MTU ${outer} of the configuration is more than ${external.mtu} of ${external.name}: not used`,
+      );
+    }
+    const plan = planVxlan({
+      networks: settings.networks,
+      subnets: lease.subnets,
+      macs: { 4: this.#ownLease.mac, 6: this.#ownLease.mac },
+      publicIps,
+      external,
+      options: settings.options,
+      leases: [...input.leases.values()].filter(({ key }) => key !== lease.key),
+    });
+    this.#planned = { input, plan };
+    return plan;
+  }
+
+  #tell(plan: VxlanPlan, overlay: Overlay, outcome: Outcome): void {
+    const told = this.#told;
+    const before = told?.overlays[4];
+    if (told !== plan) {
+      this.#write(describeSkipped(told?.skipped ?? [], plan.skipped));
+      this.#write(describePeers(before, overlay));
+    }
+    this.#write(describeOutcome(before, overlay, outcome));
+    this.#told = plan;
+  }
+
+  #write(lines: readonly LogLine[]): void {
+    for (const { level, text } of lines) this.#parts.log[level](text);
+  }
+
+  #tellStale({ stale }: KnownState): void {
+    if (stale === this.#stale) return;
+    this.#stale = stale;
+    const { source, log } = this.#parts;
+    if (stale === undefined) log.info(`${source.name} can be read again`);
+    else log.warn(`${source.name} cannot be read, what was last read stays in force: ${stale}`);
+  }
+
+  /** Returns what is missing when it cannot be written. */
+  #writeSubnetFile(file: SubnetFile, now: number): readonly string[] {
+    const path = this.#parts.options.subnetFile;
+    const text = formatSubnetFile(file);
+    try {
+      if (findText(path) !== text) {
+        writeSubnetFile(path, file);
+        this.#parts.log.info(`subnet file "${path}" written: ${text.trimEnd().replaceAll("\n", " ")}`);
+      }
+      this.#trouble.forget(path);
+      return [];
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      const reason = errorText(error);
+      if (this.#trouble.fail(path, reason, now)) this.#parts.log.error(`Cannot write the subnet file: ${reason}`);
+      return [reason];
+    }
+  }
+}
+
+const troubleKey = "look";
+
+function samePlanInput(left: PlanInput, right: PlanInput): boolean {
+  return (
+    left.leases === right.leases &&
+    left.key === right.key &&
+    left.settings === right.settings &&
+    left.external === right.external
+  );
+}
