@@ -1,0 +1,15 @@
+/** What there is; printed by `tartan help`, and after an unknown command. */
+export const helpText = `Usage: tartan COMMAND [OPTION]...
+
+The flannel pod network as one executable.
+
+Commands:
+  demo       make and show a network of two nodes with pods
+  version    print version and commit
+  help       print this
+
+Programs, called by these names through links or copies, or as "tartan NAME":
+  flanneld   the daemon of a node
+  flannel, bridge, host-local, loopback
+             CNI plugins
+`;
