@@ -1,0 +1,107 @@
+import { expect, test } from "bun:test";
+
+import { createFaultHost } from "../faults/host.ts";
+import type { FaultHost } from "../faults/host.ts";
+import { everything, report, runLanes } from "../faults/lanes.ts";
+import {
+  listPoints,
+  prepare,
+  problemsOfAnswer,
+  problemsOfDelete,
+  problemsOfNextPod,
+  runWithFault,
+  situations,
+  verbOf,
+} from "../faults/runs.ts";
+import type { Situation } from "../faults/runs.ts";
+import { describePoint } from "../faults/strace.ts";
+import type { CallPoint, Fault } from "../faults/strace.ts";
+import { describeWith } from "../helpers/require.ts";
+
+/**
+ * The calls on files. Not among them is `close`: the kernel releases the descriptor whatever it answers (close(2)), which
+ * strace, that does not run the call, cannot show.
+ */
+const fileCalls = new Set(
+  "open openat read pread64 write rename link unlink mkdir chmod fchmod utimensat flock getdents64 fstat newfstatat fstatfs lseek getcwd".split(
+    " ",
+  ),
+);
+
+/** The calls on sockets and namespaces. An error of recvfrom is an answer lost: the kernel has done what it was asked. */
+const netlinkCalls = new Set("socket setsockopt bind sendto recvfrom setns".split(" "));
+
+const timeoutMs = 600_000;
+
+interface ErrorPoint {
+  readonly point: CallPoint;
+  readonly fault: Fault;
+}
+
+await describeWith(["root", "executable", "tool:strace", "link:veth", "link:bridge"], "a call that fails", () => {
+  for (const situation of situations) {
+    test(
+      `${situation}, ENOSPC or EIO at a file: a CNI error with nothing left, or no harm`,
+      () => expectNoHarm(situation, fileCalls, ["ENOSPC", "EIO"]),
+      timeoutMs,
+    );
+
+    test(
+      `${situation}, a netlink request refused or its answer lost: a CNI error with nothing left, or no harm`,
+      () => expectNoHarm(situation, netlinkCalls, ["EPERM", "ENOBUFS"]),
+      timeoutMs,
+    );
+  }
+});
+
+async function expectNoHarm(situation: Situation, calls: ReadonlySet<string>, faults: readonly Fault[]): Promise<void> {
+  const points = await choosePoints(situation, calls);
+  const all = points.flatMap((point, index) => {
+    const chosen = everything ? faults : faults.filter((_fault, at) => at === index % faults.length);
+    return chosen.map((fault) => ({ point, fault }));
+  });
+  let met = 0;
+  let refused = 0;
+  const failures = await runLanes(all, async (host, item) => {
+    const { problems, exitCode, injected } = await failAt(host, situation, item);
+    if (injected) met++;
+    if (injected && exitCode !== 0) refused++;
+    return problems.map((problem) => `${situation}, ${item.fault} at ${describePoint(item.point)}: ${problem}`);
+  });
+  report(`${situation}: ${all.length} errors, ${met} met, ${refused} made it fail, ${failures.length} failures`);
+  expect(failures).toEqual([]);
+  expect(met).toBeGreaterThan(all.length * 0.9);
+  expect(refused).toBeGreaterThan(0);
+}
+
+/** Those of our own code; before it, where nothing has been done yet, when everything is asked for. */
+async function choosePoints(situation: Situation, calls: ReadonlySet<string>): Promise<readonly CallPoint[]> {
+  await using host = await createFaultHost();
+  const points = await listPoints(host, situation);
+  return points.filter((point) => calls.has(point.call) && (point.own || everything));
+}
+
+async function failAt(
+  host: FaultHost,
+  situation: Situation,
+  item: ErrorPoint,
+): Promise<{ readonly problems: readonly string[]; readonly exitCode: number; readonly injected: boolean }> {
+  await prepare(host, situation);
+  const outcome = await runWithFault(host, situation, item);
+  const verb = verbOf(situation);
+  const problems: string[] = [];
+  if (!mayBeSilent(item.point) || outcome.exitCode === 0) problems.push(...problemsOfAnswer(verb, outcome));
+  if ((verb === "ADD") === (outcome.exitCode !== 0)) {
+    const strays = await host.strays();
+    problems.push(...strays.map((line) => `left by itself: ${line}`));
+  }
+  problems.push(...(await problemsOfDelete(host)), ...(await problemsOfNextPod(host)));
+  // What is left is one point's fault, and not the next one's.
+  if (problems.length > 0) await host.reset();
+  return { problems, exitCode: outcome.exitCode, injected: outcome.met };
+}
+
+/** In the loader, in Bun's own start and in the writing of the answer there is nobody to say what went wrong. */
+function mayBeSilent({ own, call, text }: CallPoint): boolean {
+  return !own || (call === "write" && text.startsWith("1, "));
+}

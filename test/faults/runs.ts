@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+
+import { findErrorText, findResultAddress } from "./host.ts";
+import type { CallOptions, FaultHost, Outcome } from "./host.ts";
+import { faultWords, parsePoints, traceWords, wasInjected } from "./strace.ts";
+import type { CallPoint, Fault } from "./strace.ts";
+
+/** A verb as it finds the host: `first` is an ADD on a node that has never had a pod. */
+export type Situation = "first ADD" | "ADD" | "DEL";
+
+/** Every situation. */
+export const situations = ["first ADD", "ADD", "DEL"] as const;
+
+/** The verb of a situation. */
+export function verbOf(situation: Situation): "ADD" | "DEL" {
+  return situation === "DEL" ? "DEL" : "ADD";
+}
+
+/** Brings the host into a situation; the pod has nothing before. */
+export async function prepare(host: FaultHost, situation: Situation): Promise<void> {
+  if (situation === "first ADD") await host.reset();
+  else await mustWork(host, "ADD");
+  if (situation === "ADD") await mustWork(host, "DEL");
+}
+
+/** The points of a run without faults. */
+export async function listPoints(host: FaultHost, situation: Situation): Promise<readonly CallPoint[]> {
+  const file = host.host.directory.join("trace");
+  await prepare(host, situation);
+  const { exitCode } = await host.call(verbOf(situation), { wrapper: traceWords(file) });
+  if (exitCode !== 0) throw new Error(`Cannot trace ${situation}: exit code ${exitCode}`);
+  await mustWork(host, "DEL");
+  return parsePoints(await readFile(file, "utf8"));
+}
+
+/** A run with a fault. `met` is false when it made fewer calls of that name than the traced one. */
+export async function runWithFault(
+  host: FaultHost,
+  situation: Situation,
+  { point, fault }: { readonly point: CallPoint; readonly fault: Fault },
+): Promise<Outcome & { readonly met: boolean }> {
+  const file = host.host.directory.join("trace");
+  const outcome = await host.call(verbOf(situation), { wrapper: faultWords(point, fault, file) });
+  const met = fault === "kill" ? outcome.killed : wasInjected(await readFile(file, "utf8"));
+  return { ...outcome, met };
+}
+
+/** What is wrong after a DEL: it has to succeed, to print nothing and to leave nothing. */
+export async function problemsOfDelete(host: FaultHost, options: CallOptions = {}): Promise<readonly string[]> {
+  const { exitCode, stdout, stderr } = await host.call("DEL", options);
+  const ended = exitCode === 0 && stdout === "" ? [] : [`DEL ended with ${exitCode}: ${stdout}${stderr}`];
+  const strays = await host.strays();
+  return [...ended, ...strays.map((line) => `left after DEL: ${line}`)];
+}
+
+/** What is wrong with an ADD and a DEL that meet no fault. */
+export async function problemsOfNextPod(host: FaultHost): Promise<readonly string[]> {
+  const { exitCode, stdout, stderr } = await host.call("ADD");
+  const works = exitCode === 0 && findResultAddress(stdout) !== undefined;
+  const added = works ? [] : [`the next ADD ended with ${exitCode}: ${stdout}${stderr}`];
+  return [...added, ...(await problemsOfDelete(host))];
+}
+
+/** What is wrong with an answer: a result when it succeeded, else a CNI error. */
+export function problemsOfAnswer(command: "ADD" | "DEL", { exitCode, stdout, stderr }: Outcome): readonly string[] {
+  if (exitCode !== 0) {
+    return findErrorText(stdout) === undefined ? [`exit code ${exitCode} without a CNI error: ${stdout}${stderr}`] : [];
+  }
+  if (command === "DEL") return stdout === "" ? [] : [`DEL printed ${stdout}`];
+  return findResultAddress(stdout) === undefined ? [`ADD succeeded with no result: ${stdout}`] : [];
+}
+
+async function mustWork(host: FaultHost, command: "ADD" | "DEL"): Promise<void> {
+  const { exitCode, stdout, stderr } = await host.call(command);
+  if (exitCode !== 0) throw new Error(`Cannot prepare the host: ${command} ended with ${exitCode}: ${stdout}${stderr}`);
+}

@@ -1,0 +1,113 @@
+import { expect, test } from "bun:test";
+import { runCommand } from "../helpers/command.ts";
+import { executablePath } from "../helpers/executable.ts";
+import { createLoneNode } from "../helpers/node-pair.ts";
+import { describeWith } from "../helpers/require.ts";
+
+await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld", () => {
+  for (const { flags, env, words } of [
+    { flags: [], words: /etcd.* is not built yet; give --lease-dir DIR/ },
+    { flags: ["--lease-dir", "/tmp", "--ip-masq"], words: /Cannot use --ip-masq .*the firewall is not built yet/ },
+    { flags: ["-kube-subnet-mgr"], words: /Cannot use --kube-subnet-mgr .*Kubernetes is not built yet/ },
+    {
+      flags: ["--lease-dir", "/tmp", "--frobnicate=1"],
+      words: /Cannot use flag --frobnicate: there is none of that name/,
+    },
+    { flags: ["--lease-dir", "/tmp", "word"], words: /Cannot use argument "word": it is no flag/ },
+    { flags: ["--lease-dir"], words: /Cannot use flag --lease-dir: its value is missing/ },
+    {
+      flags: [],
+      env: { FLANNELD_IP_MASQ: "true" },
+      words: /Cannot use FLANNELD_IP_MASQ .*the firewall is not built yet/,
+    },
+    {
+      flags: ["--lease-dir", "/tmp"],
+      env: { FLANNELD_HEALTHZ_PORT: "many" },
+      words: /Cannot use FLANNELD_HEALTHZ_PORT with value "many": it must be a whole number/,
+    },
+  ]) {
+    test(`refuses ${[...flags, ...Object.keys(env ?? {})].join(" ") || "no flags"} with exit code 2`, async () => {
+      const { stdout, stderr } = await runCommand([executablePath, "flanneld", ...flags], {
+        exitCode: 2,
+        env: env ?? {},
+      });
+      expect(stdout).toBe("");
+      expect(stderr).toMatch(words);
+    });
+  }
+
+  test("takes every flag of upstream's at its default", async () => {
+    await using lone = await createLoneNode();
+    await lone.node.startReady([
+      "--etcd-endpoints=http://127.0.0.1:4001,http://127.0.0.1:2379",
+      "--etcd-prefix=/coreos.com/network",
+      "-ip-masq=false",
+      "--kube-subnet-mgr=F",
+      "--iptables-resync=5",
+      "-iptables-forward-rules",
+      "-v",
+      "0",
+      "--net-config-path=/etc/kube-flannel/net-conf.json",
+      "--iface-regex=",
+    ]);
+    expect(await lone.node.overlay()).toHaveLength(2);
+  });
+
+  test("takes its flags from the environment too, where the command line does not say otherwise", async () => {
+    await using lone = await createLoneNode();
+    const { cluster } = lone;
+    const { node } = lone;
+    node.start(["--iface=eth0"], {
+      FLANNELD_IFACE: "nowhere0",
+      FLANNELD_PUBLIC_IP: "203.0.113.9",
+      FLANNELD_SUBNET_FILE: "",
+      FLANNELD_UNHEARD_OF: "1",
+    });
+    await node.logged(/subnet file/);
+    expect((await cluster.listLeases()).map(({ publicIp }) => publicIp)).toEqual(["203.0.113.9"]);
+    expect(node.log).toContain("external interface eth0");
+  });
+
+  test("prints version and commit, and begins its log with them", async () => {
+    await using lone = await createLoneNode();
+    const { stdout } = await runCommand([executablePath, "flanneld", "-version"]);
+    expect(stdout).toMatch(/^tartan \d+\.\d+\.\d+ \(\S+\)\n$/);
+    await lone.node.startReady();
+    expect(lone.node.log.split("\n")[0]).toStartWith(`info  ${stdout.trim()}: flanneld starts`);
+  });
+
+  test("prints its flags for --help", async () => {
+    const { stdout } = await runCommand([executablePath, "flanneld", "--help"]);
+    expect(stdout).toContain("--lease-dir=");
+    expect(stdout).not.toContain("--no-");
+    expect(stdout).not.toContain("etcd-endpoints");
+  });
+
+  test("says which port is taken, exit code 1, and has changed nothing", async () => {
+    await using lone = await createLoneNode();
+    const { cluster } = lone;
+    const { node } = lone;
+    const script = `Bun.serve({ hostname: "127.0.0.1", port: 8082, fetch: () => new Response("") }); console.log("ready")`;
+    await using taker = node.netns.start([process.execPath, "-e", script]);
+    await taker.waitUntil("the port is taken", () => taker.stdout.includes("ready"));
+    const flags = ["--lease-dir", cluster.leases, "--healthz-ip", "127.0.0.1", "--healthz-port", "8082"];
+    const { stderr } = await node.run(flags, { exitCode: 1 });
+    expect(stderr).toMatch(/^error Cannot serve health on 127\.0\.0\.1:8082: the port is taken/m);
+    expect(await node.overlay()).toEqual([]);
+    expect(await cluster.listLeases()).toEqual([]);
+  });
+
+  test("waits for an interface that is not there yet", async () => {
+    await using lone = await createLoneNode();
+    const { node } = lone;
+    node.start(["--iface", "nowhere0", "--iface=late0"]);
+    await node.logged(
+      /error Cannot choose the external interface: there is no interface "nowhere0"; there is no interface "late0"/,
+    );
+    await node.netns.ip("link", "add", "late0", "type", "veth", "peer", "name", "late1");
+    await node.netns.ip("address", "add", "192.168.9.1/24", "dev", "late0");
+    await node.netns.ip("link", "set", "late0", "up");
+    await node.logged(/external interface late0 .*: address 192\.168\.9\.1, MTU 1500/, 1500);
+    await node.daemon.waitUntil("the daemon is ready", async () => (await node.readiness()).status === 200);
+  });
+});

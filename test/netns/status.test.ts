@@ -1,0 +1,136 @@
+import { expect, test } from "bun:test";
+import { chmod, unlink, writeFile } from "node:fs/promises";
+
+import { type CniHost, createCniHost } from "../helpers/cni-host.ts";
+import { callNetwork, outcome } from "../helpers/cni-network.ts";
+import { createExecutableDirectory } from "../helpers/executable.ts";
+import { describeWith } from "../helpers/require.ts";
+import type { JsonObject } from "../../src/base/decode.ts";
+
+const newest = { cniVersion: "1.1.0" };
+/** Room for two addresses beside the gateway. */
+const small = { ranges: [[{ subnet: "10.9.0.0/29", rangeEnd: "10.9.0.3" }]] };
+
+async function status(host: CniHost, config: JsonObject): Promise<string> {
+  return outcome(await callNetwork(host, "STATUS", config));
+}
+
+await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS", () => {
+  test("is silent when an ADD can succeed, and makes nothing", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const before = await host.leftovers();
+    const loopback = { ...newest, name: "lo", type: "loopback" };
+    for (const config of [
+      host.flannelConfig(newest),
+      host.bridgeConfig(newest),
+      host.hostLocalConfig(newest),
+      loopback,
+    ]) {
+      expect(await status(host, config)).toBe("ok");
+    }
+    expect(await status(host, host.bridgeConfig({ ...newest, ipam: {}, isGateway: false }))).toBe("ok");
+    expect(await host.leftovers()).toEqual(before);
+  });
+
+  test("is 50 without subnet.env and with one that cannot be used, where ADD says 11 only to a missing one", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const config = host.flannelConfig(newest);
+    const start = "50 failed to load flannel 'subnet.env' file: ";
+    await writeFile(host.subnetFile, "FLANNEL_MTU=1450\n");
+    expect(await status(host, config)).toStartWith(`${start}${host.subnetFile} is missing FLANNEL_NETWORK`);
+    await unlink(host.subnetFile);
+    expect(await status(host, config)).toStartWith(`${start}Cannot open ${host.subnetFile}: no such file`);
+    const added = await host.call("ADD", config, { pod: await host.addPod() });
+    expect(added.error?.code).toBe(11);
+  });
+
+  test("is 50 when a delegate is nowhere on CNI_PATH", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const missing = '50 failed to find plugin "nowhere" in path';
+    for (const config of [
+      host.flannelConfig({ ...newest, delegate: { type: "nowhere" } }),
+      host.flannelConfig({ ...newest, delegate: { ipMasq: false }, ipam: { type: "nowhere" } }),
+      host.bridgeConfig({ ...newest, ipam: { type: "nowhere" } }),
+    ]) {
+      expect(await status(host, config)).toStartWith(missing);
+    }
+  });
+
+  test("is 50 for a configuration that no ADD would take", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const cases: readonly (readonly [JsonObject, string])[] = [
+      [host.flannelConfig({ delegate: { name: "x" } }), "'delegate' dictionary must not have 'name' field"],
+      [host.flannelConfig({ subnetFile: 5 }), "failed to load flannel netconf file"],
+      [host.flannelConfig({ delegate: { ipMasq: true } }), 'unsupported field "ipMasq"'],
+      [host.bridgeConfig({ vlan: 5000 }), "invalid VLAN ID 5000"],
+      [host.bridgeConfig({ mtu: "1450" }), 'failed to load netconf: Cannot read "mtu"'],
+      [host.bridgeConfig({ promiscMode: true }), "cannot set hairpin mode and promiscuous mode"],
+      [host.hostLocalConfig({ ipam: { type: "host-local" } }), "no IP ranges specified"],
+      [
+        host.hostLocalConfig({ ipam: host.ipamConfig({ resolvConf: "/nonexistent/resolv.conf" }) }),
+        "Cannot open /nonex",
+      ],
+      [
+        host.bridgeConfig({ ipam: host.ipamConfig({ ranges: [[{ subnet: "10.0.0.1/24" }]] }) }),
+        "invalid range set 0: ",
+      ],
+    ];
+    for (const [config, words] of cases)
+      expect(await status(host, { ...config, ...newest })).toStartWith(`50 ${words}`);
+  });
+
+  test("host-local alone is 50 when every address of a set is taken; bridge and flannel stay silent", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    await writeFile(
+      host.subnetFile,
+      "FLANNEL_NETWORK=10.9.0.0/16\nFLANNEL_SUBNET=10.9.0.1/30\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n",
+    );
+    const ipam = host.ipamConfig(small);
+    const config = host.hostLocalConfig({ ...newest, ipam });
+    const [first, second, third] = [await host.addPod(), await host.addPod(), await host.addPod()];
+    await host.add(config, { pod: first });
+    expect(await status(host, config)).toBe("ok");
+    await host.add(config, { pod: second });
+    const full = "no IP addresses available in range set: 10.9.0.1-10.9.0.3";
+    expect(await status(host, config)).toBe(`50 ${full}`);
+    const added = await host.call("ADD", config, { pod: third });
+    expect(added.error?.msg).toBe(`failed to allocate for range 0: ${full}`);
+    expect(await status(host, host.bridgeConfig({ ...newest, ipam }))).toBe("ok");
+    expect(await status(host, host.bridgeConfig({ ...newest, ipam, inProcess: false }))).toBe("ok");
+    expect(await status(host, host.flannelConfig(newest))).toBe("ok");
+    expect(await status(host, host.flannelConfig({ ...newest, inProcess: false }))).toBe("ok");
+    await host.delete(config, { pod: first });
+    expect(await status(host, config)).toBe("ok");
+  });
+
+  test("host-local does not count addresses that name nobody", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const config = host.hostLocalConfig({ ...newest, ipam: host.ipamConfig(small) });
+    await host.add(config, { pod: await host.addPod() });
+    await host.directory.write("networks/cbr0/10.9.0.3", "");
+    expect(await status(host, config)).toBe("ok");
+    await host.directory.write("networks/cbr0/10.9.0.3", "another\r\neth0");
+    expect(await status(host, config)).toStartWith("50 ");
+  });
+
+  test("passes on what an executed delegate answers, unchanged", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const answer = '{"code":51,"msg":"half of it is gone","details":"the other half"}';
+    await writeFile(plugins.program("other"), `#!/bin/sh\necho '${answer}'\nexit 1\n`);
+    await chmod(plugins.program("other"), 0o755);
+    for (const config of [
+      host.flannelConfig({ ...newest, delegate: { type: "other" } }),
+      host.bridgeConfig({ ...newest, ipam: { type: "other" } }),
+    ]) {
+      const { error } = await callNetwork(host, "STATUS", config);
+      expect(error).toEqual({ code: 51, msg: "half of it is gone", details: "the other half" });
+    }
+  });
+});
