@@ -1,4 +1,5 @@
 import { allocate, readU16, readU32 } from "../base/bytes.ts";
+import { decodeText } from "../base/text.ts";
 import { checked } from "./errno.ts";
 import { findFile } from "./file.ts";
 import { libc } from "./libc.ts";
@@ -41,18 +42,17 @@ export function listEntries(path: string): readonly DirectoryEntry[] | undefined
 function readEntries(path: string, visit: (name: string, buffer: Uint8Array, start: number) => void): boolean {
   using directory = findFile(path);
   if (directory === undefined) return false;
-  const decoder = new TextDecoder();
   const buffer = allocate(32_768);
   while (true) {
     const length = getdents(directory.number, buffer, path);
     if (length === 0) return true;
     for (let start = 0; start < length; start += readU16(buffer, start + 16)) {
-      const name = decoder.decode(buffer.subarray(start + 19, buffer.indexOf(0, start + 19)));
+      const name = decodeText(buffer.subarray(start + 19, buffer.indexOf(0, start + 19)));
       if (name !== "." && name !== "..") visit(name, buffer, start);
     }
   }
 }
 
 function getdents(fd: number, buffer: Uint8Array<ArrayBuffer>, path: string): number {
-  return checked(Number(libc.syscall(SYS_getdents64, fd, buffer, buffer.length)), "list", path);
+  return checked(libc.syscall(SYS_getdents64, fd, buffer, buffer.length), "list", path);
 }

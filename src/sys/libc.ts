@@ -8,13 +8,15 @@ import { dlopen, type Library, read } from "bun:ffi";
 const symbols = {
   __errno_location: { args: [], returns: "ptr" },
   strerror: { args: ["int"], returns: "cstring" },
+  // Results of type ssize_t are taken as int: Linux reads and writes at most 0x7ffff000 bytes at once, and each i64 would
+  // be a bigint, an object of its own.
   // Declared in the form of the calls made through it, fd, buffer and size: fstat, getdents64.
-  syscall: { args: ["i64", "i64", "ptr", "u64"], returns: "i64" },
+  syscall: { args: ["i64", "i64", "ptr", "u64"], returns: "int" },
   // Files
   open: { args: ["cstring", "int", "int"], returns: "int" },
   close: { args: ["int"], returns: "int" },
-  read: { args: ["int", "ptr", "usize"], returns: "i64" },
-  write: { args: ["int", "ptr", "usize"], returns: "i64" },
+  read: { args: ["int", "ptr", "usize"], returns: "int" },
+  write: { args: ["int", "ptr", "usize"], returns: "int" },
   rename: { args: ["cstring", "cstring"], returns: "int" },
   link: { args: ["cstring", "cstring"], returns: "int" },
   unlink: { args: ["cstring"], returns: "int" },
@@ -33,8 +35,8 @@ const symbols = {
   socket: { args: ["int", "int", "int"], returns: "int" },
   bind: { args: ["int", "ptr", "u32"], returns: "int" },
   setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
-  sendto: { args: ["int", "ptr", "usize", "int", "ptr", "u32"], returns: "i64" },
-  recvfrom: { args: ["int", "ptr", "usize", "int", "ptr", "ptr"], returns: "i64" },
+  sendto: { args: ["int", "ptr", "usize", "int", "ptr", "u32"], returns: "int" },
+  recvfrom: { args: ["int", "ptr", "usize", "int", "ptr", "ptr"], returns: "int" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
   // Namespaces and mounts

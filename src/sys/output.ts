@@ -17,7 +17,7 @@ export function writeStream(stream: StandardStream, text: string): void {
   const bytes = encoder.encode(text);
   let offset = 0;
   while (offset < bytes.length) {
-    const count = Number(libc.write(stream, bytes.subarray(offset), bytes.length - offset));
+    const count = libc.write(stream, bytes.subarray(offset), bytes.length - offset);
     if (count >= 0) {
       offset += count;
       continue;

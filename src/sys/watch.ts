@@ -1,4 +1,5 @@
 import { allocate, ByteReader } from "../base/bytes.ts";
+import { decodeText } from "../base/text.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { pathArgument } from "./file.ts";
@@ -73,7 +74,7 @@ export class DirectoryWatcher implements Disposable {
 
   #drain(): void {
     while (!this.#closed) {
-      const length = Number(libc.read(this.#fd.number, this.#buffer, this.#buffer.length));
+      const length = libc.read(this.#fd.number, this.#buffer, this.#buffer.length);
       if (length < 0) {
         const number = lastErrno();
         if (number === errno.EAGAIN) return;
@@ -93,7 +94,7 @@ export class DirectoryWatcher implements Disposable {
       reader.skip(4);
       const padded = reader.bytes(reader.u32());
       const end = padded.indexOf(0);
-      const name = new TextDecoder().decode(end < 0 ? padded : padded.subarray(0, end));
+      const name = decodeText(end < 0 ? padded : padded.subarray(0, end));
       if (mask & inotify.IN_Q_OVERFLOW) {
         for (const listener of this.#listeners.values()) listener({ mask, name });
       } else {
