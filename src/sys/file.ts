@@ -42,11 +42,15 @@ export function readText(path: string): string {
   return new TextDecoder().decode(readAll(file, path));
 }
 
-/** Reads a descriptor to its end; `what` names it in an error. */
+/** No file or stream of flannel's or CNI's is near it; a configuration may name /dev/zero. */
+const largestContent = 16 * 1024 * 1024;
+
+/** Reads a descriptor to its end; `what` names it in an error. Throws a SyscallError, EFBIG for what seems to have no end. */
 export function readAll(file: Fd, what: string): Uint8Array {
   let buffer = allocate(4096);
   let length = 0;
   while (true) {
+    if (length >= largestContent) throw new SyscallError("read", errno.EFBIG, what);
     if (length === buffer.length) {
       const larger = allocate(buffer.length * 4);
       larger.set(buffer);
