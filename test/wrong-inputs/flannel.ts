@@ -90,7 +90,7 @@ const added: readonly (readonly [JsonObject, string])[] = [
   [{ delegate: { disableContainerInterface: true } }, "7 cannot use IPAM when DisableContainerInterface flag is set"],
   [
     { delegate: { type: "flannel" } },
-    "11 failed to load flannel 'subnet.env' file: Cannot open /run/flannel/subnet.env: no such file or directory (ENOENT). Check the flannel pod log for this node.",
+    `7 'delegate' dictionary must not have 'type' "flannel", which would call itself`,
   ],
   [
     { ipam: 5 },
