@@ -14,7 +14,7 @@ const everything = process.env["TARTAN_FUZZ"] === "all";
 const seed = Number(process.env["TARTAN_FUZZ_SEED"] ?? (everything ? Date.now() % 1_000_000_007 : 1));
 
 const laneCount = 2;
-const chunkTimeoutMs = 120_000;
+const chunkTimeoutMs = 500_000;
 const timeoutMs = 1_800_000;
 
 /** How the inputs reach the plugins, how many there are, and how many a worker takes before the next one starts. */
