@@ -15,8 +15,10 @@ import { createTemporaryDirectory } from "./helpers/temp.ts";
 
 const debianPackages = [
   "busybox-static",
+  "conntrack",
   "containerd",
   "iproute2",
+  "iptables",
   "iputils-ping",
   "nftables",
   "runc",

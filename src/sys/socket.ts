@@ -14,6 +14,7 @@ export const socketConstants = {
   SOL_SOCKET: 1,
   SO_RCVBUF: 8,
   SO_SNDBUF: 7,
+  SO_SNDBUFFORCE: 32,
   SO_RCVBUFFORCE: 33,
   SO_RCVTIMEO: 20,
   MSG_DONTWAIT: 0x40,
