@@ -3,10 +3,8 @@ import { errorText } from "../base/error.ts";
 import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
 import { readPreviousSubnets } from "../lease/subnet-file.ts";
-import { FirewallEvents } from "../firewall/relevance.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
-import type { Reply } from "../netlink/message.ts";
-import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
+import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { DirectoryLeaseSource } from "../sources/directory/directory-source.ts";
 import { type Log, openLog } from "../sys/log.ts";
@@ -16,6 +14,7 @@ import { serveHealth } from "./health.ts";
 import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
 import { Traffic } from "./traffic.ts";
+import { TrafficWatch } from "./traffic-watch.ts";
 
 const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
 
@@ -70,13 +69,14 @@ async function runNode(options: DaemonOptions, log: Log): Promise<number> {
     const traffic = new Traffic(parts.use(new NetlinkSocket(NETLINK_NETFILTER)), log);
     const node = new Node({ options, source, socket, traffic, log });
     const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));
-    const trafficSchedule = parts.use(new LookSchedule(async () => traffic.look(), end.reject));
+    // What was missing held back subnet.env, or is tried again with the rest.
+    const trafficWatch = parts.use(new TrafficWatch(traffic, () => schedule.ask(), end.reject));
     if (options.health.port !== 0) {
       parts.use(
         serveHealth(options.health, {
           async missing(): Promise<readonly string[]> {
-            await Promise.all([schedule.settled(), trafficSchedule.settled()]);
-            return [...node.missing, ...traffic.missing];
+            await Promise.all([schedule.settled(), trafficWatch.settled()]);
+            return [...new Set([...node.missing, ...traffic.missing])];
           },
         }),
       );
@@ -89,14 +89,6 @@ async function runNode(options: DaemonOptions, log: Log): Promise<number> {
         lost: () => schedule.ask(),
       }),
     );
-    const firewallEvents = new FirewallEvents();
-    const rulesets = {
-      event: (event: Reply): void => {
-        if (firewallEvents.concern(event)) trafficSchedule.ask();
-      },
-      lost: (): void => trafficSchedule.ask(),
-    };
-    parts.use(new NetlinkEvents([NFNLGRP_NFTABLES], rulesets, NETLINK_NETFILTER));
     source.start(() => schedule.ask());
     schedule.ask();
     const signal = await end.promise;

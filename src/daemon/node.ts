@@ -91,7 +91,8 @@ export class Node {
       this.#sight = undefined;
       if (this.#trouble.fail(troubleKey, text, now)) this.#parts.log.error(text);
     }
-    const times = [this.#trouble.nextAt(), this.#reconciler.nextAt(), this.#ownLease.nextAt()];
+    const { traffic } = this.#parts;
+    const times = [this.#trouble.nextAt(), this.#reconciler.nextAt(), this.#ownLease.nextAt(), traffic.nextAt()];
     const waits = times.flatMap((time) => (time !== undefined && time > now ? [time - now] : []));
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
@@ -122,7 +123,7 @@ export class Node {
     const wanted = { networks: settings.networks, subnets: lease.subnets };
     // Before subnet.env, which tells the plugin who masquerades.
     const unguarded = this.#parts.traffic.follow(firewallSettings(options, settings.masquerade, wanted));
-    if (unguarded.length > 0) return failures;
+    if (unguarded.length > 0) return [...failures, ...unguarded];
     const file = { ...wanted, mtu: overlay.device.mtu, ipMasq: options.masquerade };
     return [...failures, ...this.#writeSubnetFile(file, now)];
   }

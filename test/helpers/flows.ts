@@ -163,13 +163,17 @@ export class FlowWorld implements AsyncDisposable {
       socket.close();`;
     await this.places[from].run([process.execPath, "-e", script]);
     const seen = new RegExp(`^${text} (.*)$`, "m");
-    const listener = this.#listeners.get(to);
     try {
-      await waitUntil("it arrives", () => seen.test(listener?.stdout ?? ""), 1000);
+      await waitUntil("it arrives", () => seen.test(this.heard(to)), 500);
     } catch {
       return "nothing";
     }
-    return seen.exec(listener?.stdout ?? "")?.[1] ?? "nothing";
+    return seen.exec(this.heard(to))?.[1] ?? "nothing";
+  }
+
+  /** All that a place has received so far: a line for each packet, its text and its source address. */
+  heard(place: Place): string {
+    return this.#listeners.get(place)?.stdout ?? "";
   }
 
   /** Sends one packet of each flow: what its receiver saw, by the flow's name. */

@@ -1,35 +1,16 @@
 import { expect, test } from "bun:test";
 
-import { parseCidr } from "../../src/addr/cidr.ts";
 import { type Family, families } from "../../src/addr/ip.ts";
-import { applyFirewall } from "../../src/firewall/firewall.ts";
-import type { FirewallSettings } from "../../src/firewall/flannel-table.ts";
-import { NETLINK_NETFILTER } from "../../src/netlink/nftables-constants.ts";
+import { apply, settingsOf } from "../helpers/firewall.ts";
 import { executablePath } from "../helpers/executable.ts";
-import { createFlowWorld, flowAddresses, flowsOf, type FlowWorld } from "../helpers/flows.ts";
-import { openNetlink } from "../helpers/netlink-socket.ts";
+import { createFlowWorld, flowAddresses, flowsOf } from "../helpers/flows.ts";
 import { describeWith } from "../helpers/require.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
 import { loadUpstreamRules } from "../helpers/upstream-rules.ts";
 
-function settingsOf(family: Family, except: readonly string[] = []): FirewallSettings {
-  const { network, subnet } = flowAddresses[family];
-  return {
-    family,
-    pods: { network: parseCidr(network), subnet: parseCidr(subnet) },
-    masquerade: { fullyRandom: true, except: except.map(parseCidr) },
-    forward: true,
-  };
-}
-
 /** What upstream's rules make of the flows, by name. */
 function wanted(family: Family): Readonly<Record<string, string>> {
   return Object.fromEntries(flowsOf(family).map(({ name, seen }) => [name, seen]));
-}
-
-function applyOurs(world: FlowWorld, family: Family, except: readonly string[] = []): void {
-  using socket = openNetlink(world.node, NETLINK_NETFILTER);
-  expect(applyFirewall(socket, settingsOf(family, except)).failed).toEqual([]);
 }
 
 await describeWith(["root", "tool:nft", "tool:iptables", "link:veth"], "firewall, by packets", () => {
@@ -39,7 +20,7 @@ await describeWith(["root", "tool:nft", "tool:iptables", "link:veth"], "firewall
       await world.listen(family);
       await loadUpstreamRules(world.node, family);
       expect(await world.seen(family)).toEqual(wanted(family));
-      applyOurs(world, family);
+      expect(apply(world.node, settingsOf(family)).failed).toEqual([]);
       const { stdout } = await world.node.run(["nft", "list", "ruleset"]);
       expect(stdout).not.toContain("FLANNEL");
       expect(await world.seen(family)).toEqual(wanted(family));
@@ -49,7 +30,7 @@ await describeWith(["root", "tool:nft", "tool:iptables", "link:veth"], "firewall
       await using world = await createFlowWorld();
       await world.listen(family);
       const { outside, pod1, remote1, gateway } = flowAddresses[family];
-      applyOurs(world, family, [`${outside}/${family === 4 ? 32 : 128}`]);
+      apply(world.node, settingsOf(family, [`${outside}/${family === 4 ? 32 : 128}`]));
       expect(await world.seen(family)).toEqual({
         ...wanted(family),
         "pod to outside": pod1,
