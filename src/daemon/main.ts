@@ -2,16 +2,17 @@ import { concernsUs } from "../backend/relevance.ts";
 import { errorText } from "../base/error.ts";
 import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
-import { readPreviousSubnets } from "../lease/subnet-file.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
-import { DirectoryLeaseSource } from "../sources/directory/directory-source.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
-import { type DaemonOptions, type Invocation, parseInvocation, usageText } from "./flags.ts";
+import { type Invocation, parseInvocation, usageText } from "./flags.ts";
 import { serveHealth } from "./health.ts";
 import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
+import { openSource, readKubeconfigCommand, writeKubeconfig } from "./source.ts";
+
+type RunInvocation = Extract<Invocation, { readonly kind: "run" }>;
 
 const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
 
@@ -20,6 +21,10 @@ const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_I
  * on, 2 for flags that it does not take.
  */
 export async function runDaemon(args: readonly string[]): Promise<void> {
+  if (args[0] === readKubeconfigCommand) {
+    await writeKubeconfig(args[1]);
+    return;
+  }
   const invocation = readInvocation(args);
   switch (invocation?.kind) {
     case "version":
@@ -29,7 +34,7 @@ export async function runDaemon(args: readonly string[]): Promise<void> {
       console.log(await usageText());
       return;
     case "run":
-      process.exit(await runNode(invocation.options, openLog()));
+      process.exit(await runNode(invocation, openLog()));
       break;
     case undefined:
       process.exitCode = 2;
@@ -48,21 +53,16 @@ function readInvocation(args: readonly string[]): Invocation | undefined {
 }
 
 /** Runs the parts until the end, whose exit code it returns. */
-async function runNode(options: DaemonOptions, log: Log): Promise<number> {
-  log.info(`${versionLine}: flanneld starts with leases from directory "${options.leaseDirectory}"`);
+async function runNode({ options, notes }: RunInvocation, log: Log): Promise<number> {
   const end = Promise.withResolvers<NodeJS.Signals>();
   process.on("SIGTERM", end.resolve);
   process.on("SIGINT", end.resolve);
   try {
     using parts = new DisposableStack();
     const socket = parts.use(new NetlinkSocket());
-    const source = parts.use(
-      new DirectoryLeaseSource(
-        options.leaseDirectory,
-        (line) => log.warn(line),
-        () => readPreviousSubnets(options.subnetFile)[4] === undefined,
-      ),
-    );
+    const source = parts.use(openSource(options, log));
+    log.info(`${versionLine}: flanneld starts with leases from ${source.name}`);
+    for (const note of notes) log.info(note);
     const node = new Node({ options, source, socket, log });
     const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));
     if (options.health.port !== 0) {
