@@ -28,6 +28,7 @@ const debianPackages = [
   "tcpdump",
   "umoci",
   "util-linux",
+  "xfsprogs",
 ] as const;
 
 const installTimeoutMs = 15 * 60_000;
