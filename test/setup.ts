@@ -15,6 +15,7 @@ import { createTemporaryDirectory } from "./helpers/temp.ts";
 
 const debianPackages = [
   "busybox-static",
+  "conntrack",
   "containerd",
   "gcc",
   "iproute2",
