@@ -7,6 +7,7 @@ import { NetlinkEvents } from "../netlink/events.ts";
 import type { Reply } from "../netlink/message.ts";
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
+import { errno, failedWith } from "../sys/errno.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
 import { type Invocation, parseInvocation, usageText } from "./flags.ts";
@@ -103,7 +104,8 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
     log.info(`${signal}: flanneld ends, the network stays as it is`);
     return 0;
   } catch (error) {
-    log.error(errorText(error));
+    const wanted = failedWith(error, errno.EPERM) ? "; flanneld needs root, or at least CAP_NET_ADMIN" : "";
+    log.error(`${errorText(error)}${wanted}`);
     return 1;
   }
 }

@@ -88,10 +88,7 @@ export async function deletePods(kubectl: Kubectl, specs: readonly { readonly na
 }
 
 /** Where pods are, in the order asked for. */
-async function listPods(
-  kubectl: Kubectl,
-  specs: readonly { readonly name: string }[],
-): Promise<readonly PodState[]> {
+async function listPods(kubectl: Kubectl, specs: readonly { readonly name: string }[]): Promise<readonly PodState[]> {
   const items = (await kubectl.get("pods")).field("items").list().map(decodePod);
   return specs.map(({ name }) => {
     const pod = items.find((item) => item.name === name);
