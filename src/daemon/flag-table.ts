@@ -17,7 +17,6 @@ export interface FlagSpec {
 
 const etcd = "the lease source etcd";
 const ipv6 = "IPv6";
-const firewall = "the firewall";
 const klog = "what flanneld does is always logged in full, one line for each event";
 
 /** Every flag by its name. */
@@ -37,6 +36,13 @@ export const flagTable: Readonly<Record<string, FlagSpec>> = {
   "subnet-file": works("string", "/run/flannel/subnet.env", "file that tells the CNI plugin this node's subnet"),
   "healthz-ip": works("string", "0.0.0.0", "address that the health server listens on"),
   "healthz-port": works("integer", "0", "port that the health server listens on; 0 for none"),
+  "ip-masq": works("boolean", "false", "masquerade what pods send out of the pod network"),
+  "ip-masq-fully-random-disable": works("boolean", "false", "do not choose the ports of masqueraded packets at random"),
+  "iptables-forward-rules": works(
+    "boolean",
+    "true",
+    "accept pods' packets where the host would drop them (Default: true)",
+  ),
   version: works("boolean", "false", "print version and commit"),
   help: works("boolean", "false", "print this text"),
 
@@ -49,10 +55,7 @@ export const flagTable: Readonly<Record<string, FlagSpec>> = {
   "etcd-password": refused("string", "", etcd),
   "subnet-lease-renew-margin": idle("integer", "60", "a lease of this source does not expire"),
   "public-ipv6": refused("string", "", ipv6),
-  "ip-masq": refused("boolean", "false", firewall),
-  "ip-masq-fully-random-disable": refused("boolean", "false", firewall),
   "iptables-resync": idle("integer", "5", "what changes in the kernel is seen when it happens"),
-  "iptables-forward-rules": refused("boolean", "true", firewall),
   "ip-blackhole-route": refused("boolean", "false", "the blackhole route of the node's subnet"),
   v: idle("integer", "0", klog),
   vmodule: idle("string", "", klog),

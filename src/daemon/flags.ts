@@ -24,6 +24,15 @@ export interface DaemonOptions {
   readonly stateDirectory: string;
   readonly subnetFile: string;
   readonly health: { readonly ip: string; readonly port: number };
+  readonly traffic: TrafficOptions;
+}
+
+/** What the firewall is to do for pods' packets. */
+export interface TrafficOptions {
+  readonly masquerade: boolean;
+  /** Whether masqueraded packets get their ports at random. */
+  readonly fullyRandom: boolean;
+  readonly forward: boolean;
 }
 
 /**
@@ -74,8 +83,6 @@ function workingFlags(): ArgsDef {
 function refuseUnbuilt({ name, value, shown }: GivenFlag): void {
   const spec = findFlag(name);
   if (spec?.missing === undefined || value === spec.default) return;
-  // There are no such rules yet, which is what it asks for.
-  if (name === "iptables-forward-rules") return;
   const given = name.includes("password") ? "" : ` with value "${value}"`;
   throw new FlagError(`Cannot use ${shown}${given}: ${spec.missing} is not built yet`);
 }
@@ -113,6 +120,12 @@ function decodeOptions(flags: FlagValues, env: Readonly<Record<string, string | 
     stateDirectory: flags.text("state-dir"),
     subnetFile: flags.text("subnet-file"),
     health: { ip: flags.text("healthz-ip"), port },
+    traffic: {
+      masquerade: flags.isSet("ip-masq", false),
+      fullyRandom: !flags.isSet("ip-masq-fully-random-disable", false),
+      // Without a default of citty's, whose help would then name a flag --no-…, which there is not.
+      forward: flags.isSet("iptables-forward-rules", true),
+    },
   };
 }
 

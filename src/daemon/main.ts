@@ -2,7 +2,10 @@ import { concernsUs } from "../backend/relevance.ts";
 import { errorText } from "../base/error.ts";
 import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
+import { FirewallEvents } from "../firewall/relevance.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
+import type { Reply } from "../netlink/message.ts";
+import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
@@ -11,6 +14,7 @@ import { serveHealth } from "./health.ts";
 import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
 import { openSource, readKubeconfigCommand, writeKubeconfig } from "./source.ts";
+import { Traffic } from "./traffic.ts";
 
 type RunInvocation = Extract<Invocation, { readonly kind: "run" }>;
 
@@ -63,14 +67,16 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
     const source = parts.use(openSource(options, log));
     log.info(`${versionLine}: flanneld starts with leases from ${source.name}`);
     for (const note of notes) log.info(note);
-    const node = new Node({ options, source, socket, log });
+    const traffic = new Traffic(parts.use(new NetlinkSocket(NETLINK_NETFILTER)), log);
+    const node = new Node({ options, source, socket, traffic, log });
     const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));
+    const trafficSchedule = parts.use(new LookSchedule(async () => traffic.look(), end.reject));
     if (options.health.port !== 0) {
       parts.use(
         serveHealth(options.health, {
           async missing(): Promise<readonly string[]> {
-            await schedule.settled();
-            return node.missing;
+            await Promise.all([schedule.settled(), trafficSchedule.settled()]);
+            return [...node.missing, ...traffic.missing];
           },
         }),
       );
@@ -83,6 +89,14 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
         lost: () => schedule.ask(),
       }),
     );
+    const firewallEvents = new FirewallEvents();
+    const rulesets = {
+      event: (event: Reply): void => {
+        if (firewallEvents.concern(event)) trafficSchedule.ask();
+      },
+      lost: (): void => trafficSchedule.ask(),
+    };
+    parts.use(new NetlinkEvents([NFNLGRP_NFTABLES], rulesets, NETLINK_NETFILTER));
     source.start(() => schedule.ask());
     schedule.ask();
     const signal = await end.promise;

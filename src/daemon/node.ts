@@ -19,12 +19,15 @@ import { chooseInterface, findUnchanged } from "./interface.ts";
 import { OwnLease } from "./own-lease.ts";
 import { describeFailures, describeOutcome, describePeers, describeSkipped, type LogLine } from "./report.ts";
 import { type Settings, SettingsFollower } from "./settings.ts";
+import type { Traffic } from "./traffic.ts";
+import { firewallSettings } from "./traffic-report.ts";
 
 /** What a node is made of. */
 export interface NodeParts {
   readonly options: DaemonOptions;
   readonly source: LeaseSource;
   readonly socket: NetlinkSocket;
+  readonly traffic: Traffic;
   readonly log: Log;
 }
 
@@ -123,8 +126,12 @@ export class Node {
     const { problem } = this.#ownLease;
     const failures = [...(problem === undefined ? [] : [problem]), ...describeFailures(outcome.failed)];
     if (!outcome.deviceReady) return failures;
-    const { mtu } = overlay.device;
-    const file = { networks: settings.networks, subnets: lease.subnets, mtu, ipMasq: false };
+    const { traffic: options } = this.#parts.options;
+    const ranges = { networks: settings.networks, subnets: lease.subnets };
+    // Before subnet.env, which tells the plugin who masquerades.
+    const unguarded = this.#parts.traffic.follow(firewallSettings(options, settings.masquerade, ranges));
+    if (unguarded.length > 0) return failures;
+    const file = { ...ranges, mtu: overlay.device.mtu, ipMasq: options.masquerade };
     const unwritten = this.#writeSubnetFile(file, now);
     if (unwritten.length === 0) await this.#announce(now);
     return [...failures, ...unwritten];
