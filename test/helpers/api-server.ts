@@ -166,7 +166,12 @@ export async function createApiServer(options: ApiServerOptions = {}): Promise<A
   const netns = options.netns ?? parts.use(await createNetns({ loopbackUp: true }));
   const authority = await createAuthority(directory);
   const further = options.address === undefined ? [] : [`IP:${options.address}`];
-  const server = await authority.sign("server", "/CN=kube-apiserver", [...further, "IP:127.0.0.1", "IP:10.96.0.1", "DNS:kubernetes"]);
+  const server = await authority.sign("server", "/CN=kube-apiserver", [
+    ...further,
+    "IP:127.0.0.1",
+    "IP:10.96.0.1",
+    "DNS:kubernetes",
+  ]);
   const admin = await authority.sign("admin", "/O=system:masters/CN=admin");
   await directory.write("tokens.csv", `${flannelToken},${flannelUser},flannel\n`);
   const unix = directory.join("relay");
@@ -174,7 +179,15 @@ export async function createApiServer(options: ApiServerOptions = {}): Promise<A
   const inner = parts.use(netns.start([process.execPath, program, unix, String(apiPort)]));
   await inner.waitUntil("the relay is ready", () => inner.stdout.includes("ready"));
   const relay = parts.use(new Relay({ hostname: "127.0.0.1", port: 0 }, { unix }));
-  const made = new ApiServer(parts.move(), { directory, netns, authority, admin, server, relay, flags: options.flags ?? [] });
+  const made = new ApiServer(parts.move(), {
+    directory,
+    netns,
+    authority,
+    admin,
+    server,
+    relay,
+    flags: options.flags ?? [],
+  });
   try {
     await made.start();
     await allowFlannel(made);

@@ -5,7 +5,7 @@ import { KubeStore } from "./kube-store.ts";
 import { createTemporaryDirectory } from "./temp.ts";
 
 /** Where the API server is for the nodes. */
-export const apiAddress = "192.168.1.254";
+const apiAddress = "192.168.1.254";
 
 /** What a pod's daemon finds below /run in its own mount namespace: the service account, as the kubelet puts it there. */
 const mountAccount =

@@ -184,7 +184,7 @@ export async function createKubeStore(server: ApiServer): Promise<KubeStore> {
 }
 
 function decodeNode(item: Decoder): StoredNode {
-  const annotations = item.field("metadata").field("annotations").object() ?? {};
+  const annotations = item.field("metadata").field("annotations");
   const condition = item
     .field("status")
     .field("conditions")
@@ -193,7 +193,9 @@ function decodeNode(item: Decoder): StoredNode {
   return {
     name: item.field("metadata").field("name").string() ?? "",
     podCidr: item.field("spec").field("podCIDR").string() ?? "",
-    annotations: Object.fromEntries(Object.entries(annotations).map(([key, value]) => [key, String(value)])),
+    annotations: Object.fromEntries(
+      Object.keys(annotations.object() ?? {}).map((key) => [key, annotations.field(key).string() ?? ""]),
+    ),
     condition:
       condition === undefined
         ? undefined

@@ -73,7 +73,7 @@ export class Relay implements Disposable {
       drain: flush,
       close: (closed: Socket<End>): void => this.#close(closed),
       error: (failed: Socket<End>): void => this.#close(failed),
-      connectError: (): void => void incoming.terminate(),
+      connectError: (): void => incoming.terminate(),
     };
     const data: End = { ...newEnd(), other: incoming };
     const target = this.#to;
