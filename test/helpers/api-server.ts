@@ -9,6 +9,8 @@ import { createTemporaryDirectory, type TemporaryDirectory } from "./temp.ts";
 
 /** The port of the API server in its namespace. */
 export const apiPort = 6443;
+/** The address of an API server that runs on the nodes' wire. */
+export const apiAddress = "192.168.1.254";
 const etcdUrl = "http://127.0.0.1:2379";
 const startMs = 60_000;
 

@@ -1,11 +1,8 @@
-import { apiPort, type ApiServer, createApiServer, flannelToken } from "./api-server.ts";
+import { apiAddress, apiPort, type ApiServer, createApiServer, flannelToken } from "./api-server.ts";
 import type { BackgroundProcess } from "./background.ts";
 import { type Cluster, type ClusterNode, createCluster } from "./cluster.ts";
 import { KubeStore } from "./kube-store.ts";
 import { createTemporaryDirectory } from "./temp.ts";
-
-/** Where the API server is for the nodes. */
-const apiAddress = "192.168.1.254";
 
 /** What a pod's daemon finds below /run in its own mount namespace: the service account, as the kubelet puts it there. */
 const mountAccount =
