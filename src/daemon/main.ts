@@ -7,7 +7,8 @@ import { NetlinkEvents } from "../netlink/events.ts";
 import type { Reply } from "../netlink/message.ts";
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
-import { errno, failedWith } from "../sys/errno.ts";
+import { errno, failedWith, SyscallError } from "../sys/errno.ts";
+import { executeAnew } from "../sys/exec.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
 import { type Invocation, parseInvocation, usageText } from "./flags.ts";
@@ -39,10 +40,29 @@ export async function runDaemon(args: readonly string[]): Promise<void> {
       console.log(await usageText());
       return;
     case "run":
+      startSmall();
       process.exit(await runNode(invocation, openLog()));
       break;
     case undefined:
       process.exitCode = 2;
+  }
+}
+
+/** The compiler for code that runs hot costs a daemon 8 MB and gives it nothing; it can be left out only from outside. */
+const smallSettings: Readonly<Record<string, string>> = { BUN_JSC_useDFGJIT: "0" };
+
+/** Starts this process anew with settings that only the environment can give, unless it has them, which takes 10 ms. */
+function startSmall(): void {
+  const isCompiled = process.argv[1]?.startsWith("/$bunfs/") === true;
+  const missing = Object.keys(smallSettings).filter((name) => process.env[name] === undefined);
+  if (!isCompiled || missing.length === 0) return;
+  const environment: Record<string, string> = { ...smallSettings };
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value;
+  try {
+    executeAnew([process.argv0, ...process.argv.slice(2)], environment);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    // Where /proc is not what it should be, it runs as it is.
   }
 }
 

@@ -2,8 +2,9 @@
  * The one importer of the Kubernetes client library. It is loaded only in a short-lived child, since it would cost the
  * daemon 23 MB; and it makes no request itself: as shipped it fails every HTTPS call on Bun.
  */
-import { KubeConfig } from "@kubernetes/client-node";
+import { KubeConfig, loadYaml } from "@kubernetes/client-node";
 import { Decoder, parseJson } from "../../base/decode.ts";
+import { findText, readText } from "../../sys/file.ts";
 import { certificateEnd } from "../../sys/certificate.ts";
 import type { KubeconfigText } from "./kubeconfig.ts";
 
@@ -24,7 +25,7 @@ export async function readKubeconfig(path: string | undefined): Promise<string> 
   await config.applyToHTTPSOptions(options);
   const serverName = options["servername"];
   const cert = textOf(options["cert"]);
-  const authorization = authorizationOf(options);
+  const authorization = authorizationByFile(path, config.getCurrentUser()?.name) ?? authorizationOf(options);
   const access: KubeconfigText = {
     server: cluster.server,
     ca: textOf(options["ca"]),
@@ -37,6 +38,26 @@ export async function readKubeconfig(path: string | undefined): Promise<string> 
     expires: earliest([cert === null ? undefined : certificateEnd(cert), tokenEnd(authorization)]),
   };
   return JSON.stringify(access);
+}
+
+/**
+ * A user's tokenFile, which goes before its token, as client-go has it. The library (2.0.1) looks for it under another
+ * name, `token-file`, that nobody writes.
+ */
+function authorizationByFile(path: string | undefined, user: string | undefined): string | undefined {
+  const { KUBECONFIG: several = "", HOME: home = "" } = process.env;
+  const file = path ?? several.split(":").find((each) => each !== "") ?? `${home}/.kube/config`;
+  const text = findText(file);
+  if (text === undefined || user === undefined) return undefined;
+  const document = new Decoder(parseJson(JSON.stringify(loadYaml<unknown>(text))));
+  const found = document
+    .field("users")
+    .list()
+    .find((entry) => entry.field("name").string() === user);
+  const tokenFile = found?.field("user").field("tokenFile").string() ?? "";
+  if (tokenFile === "") return undefined;
+  const directory = file.slice(0, file.lastIndexOf("/") + 1);
+  return `Bearer ${readText(tokenFile.startsWith("/") ? tokenFile : `${directory}${tokenFile}`).trim()}`;
 }
 
 function authorizationOf({ headers, auth }: RequestOptions): string | null {

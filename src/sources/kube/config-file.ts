@@ -22,6 +22,7 @@ export class NetConfFile implements Disposable {
   #watcher: DirectoryWatcher | undefined;
   #changed: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #dueAt = Infinity;
   #text: string | undefined;
   #value: NetworkConfig | undefined;
   #problem: string | undefined = "it was not read yet";
@@ -77,9 +78,14 @@ export class NetConfFile implements Disposable {
     }
   }
 
+  /** The sooner of two times counts: an event does not wait for a retry. */
   #lookIn(milliseconds: number): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    const dueAt = performance.now() + milliseconds;
+    if (dueAt >= this.#dueAt) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
+    this.#timer = setTimeout(() => {
+      this.#dueAt = Infinity;
       if (this.#watcher === undefined) this.#arm();
       this.#read();
     }, milliseconds);

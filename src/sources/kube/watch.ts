@@ -74,7 +74,10 @@ export class NodeWatch {
   readonly #signal: AbortSignal;
   /** Where to go on; undefined when all is to be listed. */
   #version: string | undefined;
+  /** How many streams in a row did not last. */
   #failures = 0;
+  /** The last one ended by a failure. */
+  #failed = false;
   #brokenLists = 0;
   #listing = false;
   /** Since when the present stream tells all that happens. */
@@ -97,6 +100,7 @@ export class NodeWatch {
     for (;;) {
       this.#liveAt = undefined;
       const failed = await this.#try();
+      this.#failed = failed !== undefined;
       const wasSteady = this.#hasLived(steadyMs);
       if (failed !== undefined && !this.#signal.aborted) this.#listener.lost(failed);
       this.#signal.throwIfAborted();
@@ -108,7 +112,7 @@ export class NodeWatch {
   /** Why it failed; undefined when the stream ended as streams do. */
   async #try(): Promise<string | undefined> {
     try {
-      if (this.#failures > 0) await this.#checkVersion();
+      if (this.#failed) await this.#checkVersion();
       if (this.#version === undefined) await this.#listAndWatch();
       else await this.#watch(this.#version);
       return undefined;
