@@ -19,6 +19,7 @@ const debianPackages = [
   "iproute2",
   "iputils-ping",
   "nftables",
+  "qemu-user",
   "runc",
   "strace",
   "tcpdump",
