@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 
 import { errorText } from "../src/base/error.ts";
 import { runCommand } from "./helpers/command.ts";
+import { buildDebianRoot, debianRoot } from "./helpers/debian-root.ts";
 import { goState, oldestGo } from "./helpers/go.ts";
 import { missingPeerPrograms, peerDirectory, peerNames, peers } from "./helpers/peers.ts";
 import type { PeerName, PeerSource } from "./helpers/peers.ts";
@@ -16,12 +17,14 @@ import { createTemporaryDirectory } from "./helpers/temp.ts";
 const debianPackages = [
   "busybox-static",
   "containerd",
+  "debootstrap",
   "iproute2",
   "iputils-ping",
   "nftables",
   "qemu-user",
   "runc",
   "strace",
+  "systemd-container",
   "tcpdump",
   "umoci",
   "util-linux",
@@ -34,7 +37,7 @@ process.exit((await setUp()) ? 0 : 1);
 
 /** True when nothing that was tried failed. */
 async function setUp(): Promise<boolean> {
-  const steps = [installDebianPackages, buildPeers];
+  const steps = [installDebianPackages, makeDebianRoot, buildPeers];
   let succeeded = true;
   for (const step of steps) {
     try {
@@ -94,6 +97,12 @@ async function aptGet(words: readonly string[]): Promise<void> {
   } finally {
     if (placeholder) await rm(policy, { force: true });
   }
+}
+
+async function makeDebianRoot(): Promise<void> {
+  if (existsSync(debianRoot()) || process.getuid?.() !== 0 || Bun.which("debootstrap") === null) return;
+  say("making a small Debian");
+  await buildDebianRoot();
 }
 
 async function buildPeers(): Promise<void> {
