@@ -87,6 +87,7 @@ function decodeOptions(values: Readonly<Record<string, unknown>>, given: readonl
     wrong("public-ip", "the IPv4 address of a node");
   }
   if (findIp(text("healthz-ip")) === undefined) wrong("healthz-ip", "an IP address");
+  if (text("subnet-file") === "") wrong("subnet-file", "the path of a file");
   const port = Number(text("healthz-port"));
   if (port > 65_535) wrong("healthz-port", "a port, 0 to 65535");
   return {

@@ -6,6 +6,7 @@ import { readPreviousSubnets } from "../lease/subnet-file.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { DirectoryLeaseSource } from "../sources/directory/directory-source.ts";
+import { errno, failedWith } from "../sys/errno.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
 import { type DaemonOptions, type Invocation, parseInvocation, usageText } from "./flags.ts";
@@ -89,7 +90,8 @@ async function runNode(options: DaemonOptions, log: Log): Promise<number> {
     log.info(`${signal}: flanneld ends, the network stays as it is`);
     return 0;
   } catch (error) {
-    log.error(errorText(error));
+    const wanted = failedWith(error, errno.EPERM) ? "; flanneld needs root, or at least CAP_NET_ADMIN" : "";
+    log.error(`${errorText(error)}${wanted}`);
     return 1;
   }
 }

@@ -25,14 +25,14 @@ export function findFile(path: string): Fd | undefined {
 }
 
 /** The whole content of a file, or undefined when nothing has that name. Throws a SyscallError for any other failure. */
-function findContent(path: string): Uint8Array | undefined {
+function findContent(path: string, limit: number): Uint8Array | undefined {
   using file = findFile(path);
-  return file === undefined ? undefined : readAll(file, path);
+  return file === undefined ? undefined : readAll(file, path, limit);
 }
 
-/** Like findContent, as UTF-8 text. */
-export function findText(path: string): string | undefined {
-  const content = findContent(path);
+/** Like findContent, as UTF-8 text. `limit` is for files of others: of /dev/zero no memory could hold all. */
+export function findText(path: string, limit: number = Infinity): string | undefined {
+  const content = findContent(path, limit);
   return content === undefined ? undefined : new TextDecoder().decode(content);
 }
 
@@ -42,8 +42,8 @@ export function readText(path: string): string {
   return new TextDecoder().decode(readAll(file, path));
 }
 
-/** Reads a descriptor to its end; `what` names it in an error. */
-export function readAll(file: Fd, what: string): Uint8Array {
+/** Reads a descriptor to its end, or throws a SyscallError when that is behind `limit` bytes; `what` names it there. */
+export function readAll(file: Fd, what: string, limit: number = Infinity): Uint8Array {
   let buffer = allocate(4096);
   let length = 0;
   while (true) {
@@ -60,6 +60,7 @@ export function readAll(file: Fd, what: string): Uint8Array {
     }
     if (count === 0) return buffer.subarray(0, length);
     length += count;
+    if (length > limit) throw new SyscallError("read", errno.EFBIG, what);
   }
 }
 
