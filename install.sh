@@ -17,7 +17,7 @@ Usage: install.sh [OPTION]...
        install.sh --uninstall [--purge]
 
   --executable FILE    what is installed (default: tartan or dist/tartan beside this script)
-  --lease-dir DIR      leases come from this directory, which all nodes share (default: /var/lib/tartan/leases)
+  --lease-dir DIR      leases come from this directory, for nodes that are one machine (default: /var/lib/tartan/leases)
   --kubeconfig FILE    leases come from Kubernetes, with this kubeconfig
   --node-name NAME     the node's name in Kubernetes (default: the host name)
   --network CIDR       the cluster's network, where there is no configuration yet (default: 10.244.0.0/16)
@@ -327,7 +327,7 @@ uninstall() {
 		rm -f "$unit"
 		if systemd_runs; then systemctl daemon-reload; fi
 	fi
-	if [ -x "$bin_dir/tartan" ]; then "$bin_dir/tartan" install-cni --uninstall --bin-dir "$bin_dir" --net-dir "$net_dir"; fi
+	if [ -x "$bin_dir/tartan" ]; then "$bin_dir/tartan" uninstall --bin-dir "$bin_dir" --net-dir "$net_dir"; fi
 	for name in "$daemon" "$command"; do
 		if [ "$(readlink "$name" 2>/dev/null)" = "$bin_dir/tartan" ]; then rm "$name"; fi
 	done
