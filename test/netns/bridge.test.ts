@@ -139,6 +139,22 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     await host.delete(host.bridgeConfig(), { pod, netns: "/run/netns/gone" });
   });
 
+  test("a plugin that gives out no addresses is refused as IPAM plugin, which would call bridge again; DEL succeeds", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    const before = await host.leftovers();
+    for (const type of ["bridge", "flannel"]) {
+      for (const inProcess of [true, false]) {
+        const config = host.bridgeConfig({ ipam: { type }, inProcess });
+        const { error } = await host.call("ADD", config, { pod });
+        expect(error).toMatchObject({ code: 7, msg: `plugin "${type}" is no IPAM plugin: it gives out no addresses` });
+        await host.delete(config, { pod });
+      }
+    }
+    expect(await host.leftovers()).toEqual(before);
+  });
+
   test("the bridge keeps its MAC address while pods come and go", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);

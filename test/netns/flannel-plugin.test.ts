@@ -180,6 +180,10 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
     ["is empty", (path: string): Promise<void> => writeFile(path, "")],
     ["is garbage", (path: string): Promise<void> => writeFile(path, "\0\0{")],
     ["is no configuration", (path: string): Promise<void> => writeFile(path, '{"name":"cbr0"}')],
+    [
+      "names flannel as its delegate",
+      (path: string): Promise<void> => writeFile(path, '{"name":"cbr0","type":"flannel"}'),
+    ],
   ] as const) {
     test(`DEL frees link and address when its file ${name}, also without subnet.env and namespace`, async () => {
       await using plugins = await createExecutableDirectory();
