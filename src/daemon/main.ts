@@ -2,10 +2,8 @@ import { concernsUs } from "../backend/relevance.ts";
 import { errorText } from "../base/error.ts";
 import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
-import { FirewallEvents } from "../firewall/relevance.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
-import type { Reply } from "../netlink/message.ts";
-import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
+import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { errno, failedWith, SyscallError } from "../sys/errno.ts";
 import { executeAnew } from "../sys/exec.ts";
@@ -17,6 +15,7 @@ import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
 import { openSource, readKubeconfigCommand, writeKubeconfig } from "./source.ts";
 import { Traffic } from "./traffic.ts";
+import { TrafficWatch } from "./traffic-watch.ts";
 
 type RunInvocation = Extract<Invocation, { readonly kind: "run" }>;
 
@@ -91,13 +90,14 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
     const traffic = new Traffic(parts.use(new NetlinkSocket(NETLINK_NETFILTER)), log);
     const node = new Node({ options, source, socket, traffic, log });
     const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));
-    const trafficSchedule = parts.use(new LookSchedule(async () => traffic.look(), end.reject));
+    // What was missing held back subnet.env, or is tried again with the rest.
+    const trafficWatch = parts.use(new TrafficWatch(traffic, () => schedule.ask(), end.reject));
     if (options.health.port !== 0) {
       parts.use(
         serveHealth(options.health, {
           async missing(): Promise<readonly string[]> {
-            await Promise.all([schedule.settled(), trafficSchedule.settled()]);
-            return [...node.missing, ...traffic.missing];
+            await Promise.all([schedule.settled(), trafficWatch.settled()]);
+            return [...new Set([...node.missing, ...traffic.missing])];
           },
         }),
       );
@@ -110,14 +110,6 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
         lost: () => schedule.ask(),
       }),
     );
-    const firewallEvents = new FirewallEvents();
-    const rulesets = {
-      event: (event: Reply): void => {
-        if (firewallEvents.concern(event)) trafficSchedule.ask();
-      },
-      lost: (): void => trafficSchedule.ask(),
-    };
-    parts.use(new NetlinkEvents([NFNLGRP_NFTABLES], rulesets, NETLINK_NETFILTER));
     source.start(() => schedule.ask());
     schedule.ask();
     const signal = await end.promise;
