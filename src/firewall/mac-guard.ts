@@ -12,7 +12,7 @@ import type { NetlinkSocket } from "../netlink/socket.ts";
 import { indexKey, interfaceBytes, type PodEntry, type PodSets } from "./pod-sets.ts";
 import { planPart, type TablePart } from "./pod-table.ts";
 
-export const guardTable: Table = { family: n.NFPROTO_BRIDGE, name: "tartan" };
+const guardTable: Table = { family: n.NFPROTO_BRIDGE, name: "tartan" };
 
 const guarded = "guarded";
 const allowed = "allowed";

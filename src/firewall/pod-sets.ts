@@ -98,11 +98,6 @@ export function dropEntries(socket: NetlinkSocket, sets: PodSets, owner: PodOwne
   return entries.map(({ data }) => data);
 }
 
-/** The entries of an owner, by their data, and its comment on each. Throws a NetlinkError. */
-export function listEntries(socket: NetlinkSocket, sets: PodSets, owner: PodOwner): readonly Uint8Array[] {
-  return readEntries(socket, sets, ownerKey(owner)).map(({ data }) => data);
-}
-
 /** Throws an Error that names the first of the entries that is not there as it should be, or is another's. */
 export function checkEntries(
   socket: NetlinkSocket,

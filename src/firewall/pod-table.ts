@@ -5,7 +5,7 @@
  */
 import type { Request } from "../netlink/message.ts";
 import { NFPROTO_INET } from "../netlink/nftables-constants.ts";
-import { type FoundRule, listElements, listRules } from "../netlink/nftables-dump.ts";
+import { type FoundRule, listElements, listRules, listSets } from "../netlink/nftables-dump.ts";
 import { type Expression, expressionText } from "../netlink/nftables-expression.ts";
 import { addSet, deleteElements, type SetSpec } from "../netlink/nftables-set.ts";
 import { addChain, addRule, addTable, type ChainHook, flushChain, type Table } from "../netlink/nftables.ts";
@@ -16,7 +16,7 @@ import { findOwner, type NamedOwner } from "./pod-owner.ts";
 export const podTable: Table = { family: NFPROTO_INET, name: "tartan" };
 
 /** A chain with its rules. */
-export interface PodChain {
+interface PodChain {
   readonly name: string;
   readonly hook: ChainHook | undefined;
   readonly rules: readonly (readonly Expression[])[];
@@ -46,6 +46,11 @@ export function planPart(socket: NetlinkSocket, { table, sets, chains }: TablePa
 export function findDamage(socket: NetlinkSocket, { table, chains }: TablePart): string | undefined {
   const present = listRules(socket, table);
   return chains.find((chain) => !hasRules(present, chain))?.name;
+}
+
+/** The sets of a table of the plugins, whatever made them. */
+export function listPodSets(socket: NetlinkSocket, table: Table): TablePart["sets"] {
+  return listSets(socket, table).map(({ name }) => ({ name, key: [], data: undefined }));
 }
 
 /** Removes the elements of a part whose owner is no longer wanted, in one transaction. Returns how many there were. */

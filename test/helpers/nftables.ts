@@ -16,10 +16,10 @@ export function ipBytes(text: string): Uint8Array {
 export async function podElements(netns: TestNetns): Promise<readonly string[]> {
   const lines: string[] = [];
   for (const family of ["inet", "bridge"]) {
-    const listing = ["nft", "-n", "list", "table", family, "tartan"];
+    const listing = ["nft", "list", "table", family, "tartan"];
     const { stdout } = await netns.run(listing, { exitCode: "any" });
     for (const [, name, elements] of stdout.matchAll(/(?:set|map) (\S+) \{[^{}]*elements = \{([^{}]*)\}/g)) {
-      for (const element of (elements ?? "").split(",\n")) {
+      for (const element of (elements ?? "").split(",")) {
         lines.push(`${family} ${name}: ${element.trim().replaceAll(/\s*comment "[^"]*"/g, "")}`);
       }
     }

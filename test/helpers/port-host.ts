@@ -33,7 +33,7 @@ export async function createPortHost(plugins: string): Promise<PortHost> {
 }
 
 /** The `ipam` member with a range of each family. */
-export function dualIpam(host: CniHost): JsonObject {
+function dualIpam(host: CniHost): JsonObject {
   return host.ipamConfig({
     ranges: [[{ subnet: "10.244.1.0/24" }], [{ subnet: "fd00:10:244:1::/64" }]],
     routes: [{ dst: "10.244.0.0/16" }],
