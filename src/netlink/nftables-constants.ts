@@ -19,6 +19,7 @@ export const NF_ACCEPT = 1;
 /** include/uapi/linux/netfilter_ipv4.h */
 export const NF_IP_PRI_RAW = -300;
 export const NF_IP_PRI_NAT_DST = -100;
+export const NF_IP_PRI_FILTER = 0;
 export const NF_IP_PRI_NAT_SRC = 100;
 
 /** include/uapi/linux/netfilter/nfnetlink.h */
@@ -26,6 +27,7 @@ export const NFNL_SUBSYS_NFTABLES = 10;
 export const NFNL_MSG_BATCH_BEGIN = 0x10;
 export const NFNL_MSG_BATCH_END = 0x11;
 export const NFNL_BATCH_GENID = 1;
+export const NFNLGRP_NFTABLES = 7;
 
 /** include/uapi/linux/netfilter/nf_tables.h: messages */
 export const NFT_MSG_NEWTABLE = 0;
@@ -49,6 +51,8 @@ export const NFT_MSG_GETGEN = 16;
 /** … attributes of tables, chains, rules */
 export const NFTA_LIST_ELEM = 1;
 export const NFTA_TABLE_NAME = 1;
+export const NFTA_TABLE_FLAGS = 2;
+export const NFTA_TABLE_USE = 3;
 export const NFTA_TABLE_USERDATA = 6;
 export const NFTA_CHAIN_TABLE = 1;
 export const NFTA_CHAIN_NAME = 3;

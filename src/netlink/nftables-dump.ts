@@ -1,5 +1,6 @@
 /** What is in nf_tables now. */
 import { ByteReader } from "../base/bytes.ts";
+import { errno, failedWith } from "../sys/errno.ts";
 import { Attributes, attributePayloads, putString } from "./attribute.ts";
 import type { Reply, Request } from "./message.ts";
 import * as n from "./nftables-constants.ts";
@@ -10,6 +11,10 @@ import { dumpOrNone, type NetlinkSocket } from "./socket.ts";
 
 /** A table as the kernel reports it. */
 export interface FoundTable extends Table {
+  /** NFT_TABLE_F_…: a dormant table does nothing. */
+  readonly flags: number;
+  /** How many chains, sets and other objects it has. */
+  readonly use: number;
   readonly comment: string | undefined;
 }
 
@@ -43,14 +48,24 @@ export interface FoundSet {
 /** The tables of a family, or of all. Like: nft list tables */
 export function listTables(socket: NetlinkSocket, family = 0): readonly FoundTable[] {
   const request = tableRequest(n.NFT_MSG_GETTABLE, 0, "list tables", { family }, () => {});
-  return dumpOrNone(socket, request).map((reply) => {
-    const { family: of, attributes } = open(reply);
-    return {
-      family: of,
-      name: attributes.findString(n.NFTA_TABLE_NAME) ?? "",
-      comment: findComment(attributes, n.NFTA_TABLE_USERDATA, n.NFTNL_UDATA_COMMENT),
-    };
+  return dumpOrNone(socket, request).map(decodeTable);
+}
+
+/** One table, undefined when it is not there. Like: nft list table T */
+export function findTable(socket: NetlinkSocket, table: Table): FoundTable | undefined {
+  const request = tableRequest(n.NFT_MSG_GETTABLE, 0, `read table ${tableText(table)}`, table, (writer) => {
+    putString(writer, n.NFTA_TABLE_NAME, table.name);
   });
+  return findOne(socket, request).map(decodeTable)[0];
+}
+
+/** One chain, undefined when it or its table is not there. Like: nft list chain T C */
+export function findChain(socket: NetlinkSocket, table: Table, name: string): FoundChain | undefined {
+  const request = tableRequest(n.NFT_MSG_GETCHAIN, 0, `read chain ${tableText(table)} ${name}`, table, (writer) => {
+    putString(writer, n.NFTA_CHAIN_TABLE, table.name);
+    putString(writer, n.NFTA_CHAIN_NAME, name);
+  });
+  return findOne(socket, request).map(decodeChain)[0];
 }
 
 /** The chains of a table. Like: nft list chains */
@@ -109,6 +124,16 @@ export function decodeElements(reply: Reply): readonly SetElement[] {
   return elements === undefined ? [] : attributePayloads(elements).map(decodeElement);
 }
 
+/** The reply to a request for one thing; none when it is not there. */
+function findOne(socket: NetlinkSocket, request: Request): readonly Reply[] {
+  try {
+    return socket.request(request).slice(0, 1);
+  } catch (error) {
+    if (failedWith(error, errno.ENOENT)) return [];
+    throw error;
+  }
+}
+
 function elementsRequest(table: Table, set: string): Request {
   return tableRequest(n.NFT_MSG_GETSETELEM, 0, `list elements of ${tableText(table)} ${set}`, table, (writer) => {
     putString(writer, n.NFTA_SET_ELEM_LIST_TABLE, table.name);
@@ -121,6 +146,17 @@ function open({ body }: Reply): { readonly family: number; readonly attributes: 
   const family = reader.u8();
   reader.skip(3);
   return { family, attributes: new Attributes(reader.bytes(reader.remaining)) };
+}
+
+function decodeTable(reply: Reply): FoundTable {
+  const { family, attributes } = open(reply);
+  return {
+    family,
+    name: attributes.findString(n.NFTA_TABLE_NAME) ?? "",
+    flags: findBe32(attributes, n.NFTA_TABLE_FLAGS) ?? 0,
+    use: findBe32(attributes, n.NFTA_TABLE_USE) ?? 0,
+    comment: findComment(attributes, n.NFTA_TABLE_USERDATA, n.NFTNL_UDATA_COMMENT),
+  };
 }
 
 function decodeChain(reply: Reply): FoundChain {

@@ -2,7 +2,15 @@ import { expect, test } from "bun:test";
 
 import { ipBytes, ruleset } from "../helpers/nftables.ts";
 import * as n from "../../src/netlink/nftables-constants.ts";
-import { listChains, listElements, listRules, listSets, listTables } from "../../src/netlink/nftables-dump.ts";
+import {
+  findChain,
+  findTable,
+  listChains,
+  listElements,
+  listRules,
+  listSets,
+  listTables,
+} from "../../src/netlink/nftables-dump.ts";
 import {
   bitwise,
   cmp,
@@ -207,11 +215,15 @@ await describeWith(["root", "tool:nft"], "netlink/nftables", () => {
     ];
     commitOrThrow(socket, [addTable(table), addTable(ip, "rules"), ...chains.map(addChain), ...sets]);
     expect(listTables(socket)).toEqual([
-      { ...table, comment: undefined },
-      { ...ip, comment: "rules" },
+      { ...table, flags: 0, use: 0, comment: undefined },
+      { ...ip, flags: 0, use: 6, comment: "rules" },
     ]);
     expect(listTables(socket, n.NFPROTO_IPV4).map(({ name }) => name)).toEqual(["t"]);
+    expect(findTable(socket, ip)).toEqual({ ...ip, flags: 0, use: 6, comment: "rules" });
+    expect(findTable(socket, { ...ip, name: "none" })).toBeUndefined();
     expect(listChains(socket, ip)).toEqual(chains);
+    expect(findChain(socket, ip, "f")).toEqual(chains[1]);
+    expect(findChain(socket, ip, "none")).toBeUndefined();
     expect(listSets(socket, ip).map(({ name, keyLength, dataLength }) => [name, keyLength, dataLength])).toEqual([
       ["s", 4, undefined],
       ["m", 8, 8],
