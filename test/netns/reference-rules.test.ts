@@ -25,6 +25,10 @@ async function rules(netns: Parameters<typeof ruleset>[0]): Promise<string> {
   return (await ruleset(netns)).replaceAll(/ counter packets \d+ bytes \d+/g, "");
 }
 
+function list(port: number): readonly JsonObject[] {
+  return [mapping(port, 80), mapping(port, 53, "udp", hostAddress[4])];
+}
+
 await describeWith(needs, "rules of the reference plugins", () => {
   for (const backend of backends) {
     test(`portmap DEL removes what the reference's ${backend} made for the pod, and nothing else`, async () => {
@@ -34,10 +38,6 @@ await describeWith(needs, "rules of the reference plugins", () => {
       const kept = await addDualPod(host);
       const gone = await addDualPod(host);
       const ours = await addDualPod(host);
-      const list = (port: number): readonly JsonObject[] => [
-        mapping(port, 80),
-        mapping(port, 53, "udp", hostAddress[4]),
-      ];
       await host.add(portmapConfig(kept.result, list(8081), { backend }), { pod: kept.pod, plugins: reference });
       const before = await rules(host.netns);
       const config = portmapConfig(gone.result, list(8082), { backend });
