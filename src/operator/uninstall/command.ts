@@ -4,6 +4,7 @@ import { standardStream, writeStream } from "../../sys/output.ts";
 import { removeTree } from "../../sys/tree.ts";
 import { uninstallFiles } from "../install/uninstall.ts";
 import { parseUninstallOptions, uninstallUsage } from "./options.ts";
+import { removeAllRules, removeStaleRules } from "./rules.ts";
 
 /** What the daemon keeps in its state directory (sources/kube/cache.ts). */
 const stateFiles = ["kube-nodes"];
@@ -13,6 +14,10 @@ export function uninstallCommand(args: readonly string[]): number {
   const request = parseUninstallOptions(args);
   if (request.kind === "help") {
     writeStream(standardStream.output, uninstallUsage);
+    return 0;
+  }
+  if (request.kind === "rules") {
+    for (const line of request.all ? removeAllRules() : removeStaleRules()) tell(line);
     return 0;
   }
   uninstallFiles(request, tell);
