@@ -7,7 +7,6 @@ import { describeWith } from "../helpers/require.ts";
 await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld", () => {
   for (const { flags, env, words } of [
     { flags: [], words: /etcd.* is not built yet; give --lease-dir DIR/ },
-    { flags: ["--lease-dir", "/tmp", "--ip-masq"], words: /Cannot use --ip-masq .*the firewall is not built yet/ },
     { flags: ["-kube-subnet-mgr"], words: /Cannot use --kube-subnet-mgr .*Kubernetes is not built yet/ },
     {
       flags: ["--lease-dir", "/tmp", "--frobnicate=1"],
@@ -17,8 +16,8 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     { flags: ["--lease-dir"], words: /Cannot use flag --lease-dir: its value is missing/ },
     {
       flags: [],
-      env: { FLANNELD_IP_MASQ: "true" },
-      words: /Cannot use FLANNELD_IP_MASQ .*the firewall is not built yet/,
+      env: { FLANNELD_KUBE_SUBNET_MGR: "true" },
+      words: /Cannot use FLANNELD_KUBE_SUBNET_MGR .*Kubernetes is not built yet/,
     },
     {
       flags: ["--lease-dir", "/tmp"],
@@ -93,6 +92,17 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     const flags = ["--lease-dir", cluster.leases, "--healthz-ip", "127.0.0.1", "--healthz-port", "8082"];
     const { stderr } = await node.run(flags, { exitCode: 1 });
     expect(stderr).toMatch(/^error Cannot serve health on 127\.0\.0\.1:8082: the port is taken/m);
+    expect(await node.overlay()).toEqual([]);
+    expect(await cluster.listLeases()).toEqual([]);
+  });
+
+  test("says that it needs root, exit code 1, and has changed nothing", async () => {
+    await using lone = await createLoneNode();
+    const { cluster, node } = lone;
+    const flags = ["flanneld", "--lease-dir", cluster.leases, "--subnet-file", node.subnetFile];
+    const without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", executablePath, ...flags];
+    const { stderr } = await node.netns.run(without, { exitCode: 1 });
+    expect(stderr).toMatch(/^error Cannot .*\(EPERM\); flanneld needs root, or at least CAP_NET_ADMIN$/m);
     expect(await node.overlay()).toEqual([]);
     expect(await cluster.listLeases()).toEqual([]);
   });

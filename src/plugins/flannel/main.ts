@@ -4,16 +4,24 @@ import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
 import { validAttachmentKeys } from "../../cni/attachments.ts";
 import { delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus } from "../../cni/delegate.ts";
+import { withPrevResult } from "../../cni/config.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest, ValidAttachments } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
+import { awaitFile } from "../../sys/await-file.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
-import { readText, removeFile } from "../../sys/file.ts";
+import { findFile, readText, removeFile } from "../../sys/file.ts";
 import { decodeFlannelConfig, type FlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType, ipamType } from "./delegate-config.ts";
 import { findState, listStates, removeState, saveState, type State, type StateKey } from "./state.ts";
 import { parseSubnetEnv, type SubnetEnv } from "./subnet-env.ts";
+
+/**
+ * How long ADD waits for a daemon that is just starting. containerd 1.6 knows no STATUS: it starts the first pods of a node
+ * that joins as soon as the conflist is there, and tries a failed sandbox again only 12 s later.
+ */
+const patienceMs = 10_000;
 
 /** The flannel plugin: tells another plugin, bridge unless it is said otherwise, what the daemon found out. */
 export const flannel: CniPlugin = {
@@ -28,13 +36,22 @@ export const flannel: CniPlugin = {
 
 function add(request: CniRequest): CniResult {
   const config = decodeFlannelConfig(request.config);
-  const json = buildDelegateConfig(config, loadSubnetEnv(config.subnetFile));
+  const json = buildDelegateConfig(config, awaitSubnetEnv(config.subnetFile, request.netns));
+  checkPorts(request);
   using undo = new Undo();
   undo.defer(saveState(stateKey(request, config), json));
+  const result = addByDelegate(request, config, json);
+  if (hasPorts(request)) {
+    undo.defer(() => delegateDel(request, delegateType(config), json));
+    addPorts(request, result);
+  }
+  undo.keep();
+  return result;
+}
+
+function addByDelegate(request: CniRequest, config: FlannelConfig, json: JsonObject): CniResult {
   try {
-    const result = delegateAdd(request, delegateType(config), json);
-    undo.keep();
-    return result;
+    return delegateAdd(request, delegateType(config), json);
   } catch (error) {
     throw error instanceof CniError ? error : new Error("failed to delegate add", { cause: error });
   }
@@ -48,8 +65,13 @@ function del(request: CniRequest): void {
   const config = decodeFlannelConfig(request.config);
   const key = stateKey(request, config);
   const state = findState(key);
-  if (state === undefined) deleteUnrecorded(request, config);
-  else delegateDel(request, state.type, state.json);
+  runAll([
+    (): void => portsPlugin(request).del(request),
+    (): void => {
+      if (state === undefined) deleteUnrecorded(request, config);
+      else delegateDel(request, state.type, state.json);
+    },
+  ]);
   removeState(key);
 }
 
@@ -59,6 +81,7 @@ function check(request: CniRequest): void {
   const state = findState(stateKey(request, config));
   const json = state?.json ?? buildDelegateConfig(config, loadSubnetEnv(config.subnetFile));
   delegateCheck(request, state?.type ?? delegateType(config), withMembers(request, json, ["cniVersion", "prevResult"]));
+  if (hasPorts(request)) portsPlugin(request).check(request);
 }
 
 /**
@@ -68,9 +91,14 @@ function check(request: CniRequest): void {
 function gc(request: CniGcRequest): void {
   const config = decodeFlannelConfig(request.config);
   const json = findRebuilt(request, config);
-  // Without a readable subnet.env only our own plugins know what to free; the others' error is that file's.
-  if (json === undefined) loadSubnetEnv(config.subnetFile);
-  else delegateGc(request, delegateType(config), withMembers(request, json, validAttachmentKeys));
+  runAll([
+    (): void => portsPlugin(request).gc(request),
+    (): void => {
+      // Without a readable subnet.env only our own plugins know what to free; the others' error is that file's.
+      if (json === undefined) loadSubnetEnv(config.subnetFile);
+      else delegateGc(request, delegateType(config), withMembers(request, json, validAttachmentKeys));
+    },
+  ]);
   const stale = listStates(config.dataDir, config.name).filter((state) => !isValid(state, request.valid));
   runAll(
     stale.map(
@@ -88,6 +116,26 @@ function status(request: CniNetworkRequest): void {
     return [delegateType(config), buildDelegateConfig(config, loadSubnetEnv(config.subnetFile))];
   });
   delegateStatus(request, type, json);
+}
+
+/** The plugin that maps ports; flannel does it with its own entry's configuration, when that has the capability. */
+function portsPlugin({ builtIn }: CniRequest | CniGcRequest): CniPlugin {
+  const plugin = builtIn.get("portmap");
+  if (plugin === undefined) throw new Error("Cannot map ports: portmap is not built in");
+  return plugin;
+}
+
+function hasPorts({ config }: CniRequest): boolean {
+  return !config.decoder.field("runtimeConfig").field("portMappings").absent;
+}
+
+/** What is wrong is said before there is a pod to take back. */
+function checkPorts(request: CniRequest): void {
+  if (hasPorts(request)) portsPlugin(request).checkConfig?.(request.config);
+}
+
+function addPorts(request: CniRequest, result: CniResult): void {
+  portsPlugin(request).add({ ...request, config: withPrevResult(request.config, result) });
 }
 
 function stateKey(request: CniRequest, config: FlannelConfig): StateKey {
@@ -133,6 +181,27 @@ function findSubnetEnv(path: string): SubnetEnv | undefined {
     return loadSubnetEnv(path);
   } catch {
     return undefined;
+  }
+}
+
+/** Like loadSubnetEnv, but gives the daemon time to write the file, unless there is no pod to wait for. */
+function awaitSubnetEnv(path: string, netns: string): SubnetEnv {
+  try {
+    return loadSubnetEnv(path);
+  } catch (error) {
+    if (!(error instanceof CniError) || error.code !== cniCode.tryAgainLater) throw error;
+    using pod = findFile(netns);
+    if (pod === undefined || !comesInTime(path)) throw error;
+  }
+  return loadSubnetEnv(path);
+}
+
+/** Where nothing can be watched, as when the node has no inotify instance left, the runtime has to try again. */
+function comesInTime(path: string): boolean {
+  try {
+    return awaitFile(path, patienceMs);
+  } catch {
+    return false;
   }
 }
 
