@@ -85,7 +85,7 @@ export function inNetns<T>(namespace: Netns, work: () => T extends PromiseLike<u
  */
 function identityOf(fd: Fd, path: string): string {
   const buffer = allocate(256);
-  checked(Number(libc.syscall(SYS_fstat, fd.number, buffer, 0)), "look at", path);
+  checked(libc.syscall(SYS_fstat, fd.number, buffer, 0), "look at", path);
   return buffer.toHex().slice(0, 32);
 }
 

@@ -73,7 +73,7 @@ export function receiveDatagram(socket: Fd, buffer: Uint8Array, flags = 0): numb
   while (true) {
     const all = flags | socketConstants.MSG_TRUNC;
     const result = libc.recvfrom(socket.number, buffer, buffer.length, all, null, null);
-    if (result >= 0) return Number(result);
+    if (result >= 0) return result;
     const number = lastErrno();
     if (number === errno.EAGAIN) return undefined;
     if (number !== errno.EINTR) throw new SyscallError("receive on socket", number, "");
