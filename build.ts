@@ -28,7 +28,7 @@ function run(command: readonly string[], options: { readonly env?: Record<string
 }
 
 /** The commit that is checked out; `unknown` where there is no git or no repository, as in a released archive. */
-function commitName(): string {
+export function commitName(): string {
   try {
     const commit = run(["git", "rev-parse", "--short=12", "HEAD"]);
     return run(["git", "status", "--porcelain"]) === "" ? commit : `${commit}-dirty`;
@@ -51,13 +51,23 @@ export const compileOptions: readonly string[] = [
   "--compile-jit-policy=1000",
 ];
 
-function build(outdir: string): void {
+/** Another machine to build for: Bun's name of it, and Bun's executable for it. */
+interface OtherMachine {
+  readonly target: string;
+  readonly executable: string;
+}
+
+/** Builds OUTDIR/tartan, for this machine unless it is told another. */
+export function build(outdir: string, other?: OtherMachine): void {
   mkdirSync(outdir, { recursive: true });
+  const machine =
+    other === undefined ? [] : [`--target=${other.target}`, `--compile-executable-path=${other.executable}`];
   run([
     process.execPath,
     "build",
     "src/main.ts",
     ...compileOptions,
+    ...machine,
     ...orderFiles.filter((file) => existsSync(file)).map((file) => `--bytecode-order=${file}`),
     `--define=TARTAN_VERSION=${JSON.stringify(packageJson.version)}`,
     `--define=TARTAN_COMMIT=${JSON.stringify(commitName())}`,

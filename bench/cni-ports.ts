@@ -131,8 +131,11 @@ function loadRules(): void {
   for (let number = 0; number < services; number++) {
     const address = `10.96.${number >> 8}.${number & 255}`;
     lines.push(`ip daddr ${address} tcp dport 80 jump KUBE-SVC-${number}`);
-    const rules = [`ip saddr != 10.244.0.0/16 ip daddr ${address} tcp dport 80 meta mark set mark or 0x4000`];
-    rules.push("numgen random mod 2 == 0 dnat to 10.244.9.1:80", "dnat to 10.244.9.2:80");
+    const rules = [
+      `ip saddr != 10.244.0.0/16 ip daddr ${address} tcp dport 80 meta mark set mark or 0x4000`,
+      "meta l4proto tcp numgen random mod 2 == 0 dnat to 10.244.9.1:80",
+      "meta l4proto tcp dnat to 10.244.9.2:80",
+    ];
     chains.push(`chain KUBE-SVC-${number} {\n${rules.join("\n")}\n}`);
   }
   const hooks = "chain PREROUTING { type nat hook prerouting priority -100; jump KUBE-SERVICES; }";

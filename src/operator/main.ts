@@ -4,6 +4,7 @@ import { versionLine } from "../base/version.ts";
 import { standardStream, writeError, writeStream } from "../sys/output.ts";
 import { demoCommand } from "./demo/command.ts";
 import { helpText } from "./help.ts";
+import { installCommand } from "./install/main.ts";
 import { uninstallCommand } from "./uninstall/command.ts";
 import { UsageError } from "./usage.ts";
 
@@ -24,6 +25,8 @@ async function commandExitCode(command: string, args: readonly string[]): Promis
   switch (command) {
     case "demo":
       return await demoCommand(args);
+    case "install-cni":
+      return installCommand(args);
     case "uninstall":
       return uninstallCommand(args);
     case "version":
@@ -49,6 +52,7 @@ function refuseArguments(command: string, args: readonly string[]): void {
 
 /** Where to read on: all there is after an unknown command, the command's own help after an unknown option. */
 function usageHint(error: UsageError): string {
-  if (["demo", "uninstall"].includes(error.command)) return `tartan ${error.command} --help prints its options\n`;
+  if (["demo", "install-cni", "uninstall"].includes(error.command))
+    return `tartan ${error.command} --help prints its options\n`;
   return `\n${helpText}`;
 }

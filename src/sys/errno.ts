@@ -24,6 +24,7 @@ export const errno = {
   ENFILE: 23,
   EMFILE: 24,
   ETXTBSY: 26,
+  EFBIG: 27,
   ENOSPC: 28,
   EROFS: 30,
   EMLINK: 31,

@@ -14,6 +14,9 @@ const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
 const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
 
+/** No file or stream of flannel's or CNI's is near it; a configuration may name /dev/zero. One byte more fills a buffer. */
+const largestContent = 16 * 1024 * 1024 - 1;
+
 /** Opens a file for reading; one that turns out to be a FIFO does not make it wait. Throws a SyscallError. */
 export function openFile(path: string): Fd {
   return new Fd(checked(libc.open(pathArgument(path), O_CLOEXEC | O_NONBLOCK, 0), "open", path));
@@ -26,14 +29,14 @@ export function findFile(path: string): Fd | undefined {
 }
 
 /** The whole content of a file, or undefined when nothing has that name. Throws a SyscallError for any other failure. */
-function findContent(path: string): Uint8Array | undefined {
+function findContent(path: string, limit: number): Uint8Array | undefined {
   using file = findFile(path);
-  return file === undefined ? undefined : readAll(file, path);
+  return file === undefined ? undefined : readAll(file, path, limit);
 }
 
 /** Like findContent, as UTF-8 text. */
-export function findText(path: string): string | undefined {
-  const content = findContent(path);
+export function findText(path: string, limit: number = largestContent): string | undefined {
+  const content = findContent(path, limit);
   return content === undefined ? undefined : decodeText(content);
 }
 
@@ -43,8 +46,8 @@ export function readText(path: string): string {
   return decodeText(readAll(file, path));
 }
 
-/** Reads a descriptor to its end; `what` names it in an error. */
-export function readAll(file: Fd, what: string): Uint8Array {
+/** Reads a descriptor to its end, or throws a SyscallError when that is behind `limit` bytes; `what` names it there. */
+export function readAll(file: Fd, what: string, limit: number = largestContent): Uint8Array {
   let buffer = allocate(4096);
   let length = 0;
   while (true) {
@@ -61,6 +64,7 @@ export function readAll(file: Fd, what: string): Uint8Array {
     }
     if (count === 0) return buffer.subarray(0, length);
     length += count;
+    if (length > limit) throw new SyscallError("read", errno.EFBIG, what);
   }
 }
 

@@ -3,7 +3,7 @@
  * imports bun:ffi. Opening the library fails where memory must not be writable and executable at once (PR_SET_MDWE,
  * systemd's MemoryDenyWriteExecute=, SELinux execmem) or where the address space is limited to 2 GiB; main.ts reports it.
  */
-import { dlopen, type Library, read } from "bun:ffi";
+import { dlopen, type Library, ptr, read } from "bun:ffi";
 
 const symbols = {
   __errno_location: { args: [], returns: "ptr" },
@@ -28,7 +28,6 @@ const symbols = {
   // Sockets
   socket: { args: ["int", "int", "int"], returns: "int" },
   bind: { args: ["int", "ptr", "u32"], returns: "int" },
-  getsockopt: { args: ["int", "int", "int", "ptr", "ptr"], returns: "int" },
   setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
   sendto: { args: ["int", "ptr", "usize", "int", "ptr", "u32"], returns: "int" },
   recvfrom: { args: ["int", "ptr", "usize", "int", "ptr", "ptr"], returns: "int" },
@@ -44,8 +43,10 @@ const rareSymbols = {
   inotify_init1: { args: ["int"], returns: "int" },
   inotify_add_watch: { args: ["int", "cstring", "u32"], returns: "int" },
   inotify_rm_watch: { args: ["int", "int"], returns: "int" },
+  getsockopt: { args: ["int", "int", "int", "ptr", "ptr"], returns: "int" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
+  execve: { args: ["cstring", "ptr", "ptr"], returns: "int" },
   unshare: { args: ["int"], returns: "int" },
   mount: { args: ["cstring", "cstring", "cstring", "u64", "ptr"], returns: "int" },
   umount2: { args: ["cstring", "int"], returns: "int" },
@@ -69,6 +70,11 @@ export function lastErrno(): number {
   const location = libc.__errno_location();
   if (location === null) throw new Error("Cannot read errno: the C library has no place for it");
   return read.i32(location, 0);
+}
+
+/** The address of bytes whose memory does not move (allocate), for structures that hold addresses. */
+export function addressOf(bytes: Uint8Array): number {
+  return ptr(bytes);
 }
 
 /** Where the library cannot be opened, its functions throw why, each when it is called: what needs none still works. */

@@ -38,13 +38,6 @@ await describeWith(["root", "executable"], "the executable", () => {
     for (const word of ["demo", "version", "help", "flanneld", "flannel", "host-local"]) expect(stderr).toContain(word);
   });
 
-  test("does not pass for the installer, which is not built yet", async () => {
-    await using directory = await createTemporaryDirectory();
-    await symlink(executablePath, directory.join("install-cni"));
-    const { stdout, stderr } = await runCommand([directory.join("install-cni")], { exitCode: 2 });
-    expect([stdout, stderr]).toEqual(["", "tartan: install-cni is not built yet\n"]);
-  });
-
   test("says in one line that it needs memory that is writable and executable", async () => {
     const limited = ["prlimit", "--as=1500000000"];
     const command = await runCommand([...limited, executablePath, "version"], { exitCode: 1 });

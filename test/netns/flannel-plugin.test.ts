@@ -90,16 +90,14 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel"
     for (const [text, wanted] of [
       ["FLANNEL_MTU", '999 %line "FLANNEL_MTU" has no "="'],
       ["FLANNEL_MTU=1450\n", `999 %${host.subnetFile} is missing `],
-      [undefined, `11 %Cannot open ${host.subnetFile}: no such file or directory`],
     ] as const) {
-      if (text === undefined) await unlink(host.subnetFile);
-      else await writeFile(host.subnetFile, text);
+      await writeFile(host.subnetFile, text);
       const told = await failure(host, host.flannelConfig(), pod);
       expect(told).toStartWith(wanted.replace("%", start));
       expect(told).toEndWith(end);
     }
     expect(await podTraces(host)).toEqual([]);
-    expect(await readdir(host.directory.path)).toEqual([]);
+    expect(await readdir(host.directory.path)).toEqual(["subnet.env"]);
   });
 
   test("ADD masquerades where the daemon does not, and DEL takes that back", async () => {
@@ -186,6 +184,10 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
     ["is empty", (path: string): Promise<void> => writeFile(path, "")],
     ["is garbage", (path: string): Promise<void> => writeFile(path, "\0\0{")],
     ["is no configuration", (path: string): Promise<void> => writeFile(path, '{"name":"cbr0"}')],
+    [
+      "names flannel as its delegate",
+      (path: string): Promise<void> => writeFile(path, '{"name":"cbr0","type":"flannel"}'),
+    ],
   ] as const) {
     test(`DEL frees link and address when its file ${name}, also without subnet.env and namespace`, async () => {
       await using plugins = await createExecutableDirectory();

@@ -1,28 +1,36 @@
+import { listDirectory } from "../../sys/directory.ts";
+import { removeFile } from "../../sys/file.ts";
 import { standardStream, writeStream } from "../../sys/output.ts";
-import { UsageError } from "../usage.ts";
+import { removeTree } from "../../sys/tree.ts";
+import { uninstallFiles } from "../install/uninstall.ts";
+import { parseUninstallOptions, uninstallUsage } from "./options.ts";
 import { removeAllRules, removeStaleRules } from "./rules.ts";
 
-const usage = `Usage: tartan uninstall --rules [--all]
+/** What the daemon keeps in its state directory (sources/kube/cache.ts). */
+const stateFiles = ["kube-nodes"];
 
-Removes from nf_tables what the plugins made for pods: host ports, masquerade and the check of MAC addresses. No file is
-touched, and no rule of the daemon or of anybody else.
-
-  --rules   what belongs to pods that are gone; the others keep their host ports
-  --all     with --rules: everything, also what belongs to pods that are there
-  --help    print this
-`;
-
-/** `tartan uninstall`; returns the exit code. Throws a UsageError, or an Error that says what is missing. */
+/** `tartan uninstall`; returns the exit code. Throws a UsageError, or an Error that says what could not be removed. */
 export function uninstallCommand(args: readonly string[]): number {
-  const known = ["--rules", "--all", "--help", "-h"];
-  const unknown = args.find((word) => !known.includes(word));
-  if (unknown !== undefined) throw new UsageError("uninstall", `unknown argument "${unknown}"`);
-  if (args.includes("--help") || args.includes("-h")) {
-    writeStream(standardStream.output, usage);
+  const request = parseUninstallOptions(args);
+  if (request.kind === "help") {
+    writeStream(standardStream.output, uninstallUsage);
     return 0;
   }
-  if (!args.includes("--rules")) throw new UsageError("uninstall", "it must be said what to remove: --rules");
-  const lines = args.includes("--all") ? removeAllRules() : removeStaleRules();
-  writeStream(standardStream.output, lines.map((line) => `${line}\n`).join(""));
+  if (request.kind === "rules") {
+    for (const line of request.all ? removeAllRules() : removeStaleRules()) tell(line);
+    return 0;
+  }
+  uninstallFiles(request, tell);
+  removeState(request.stateDirectory);
   return 0;
+}
+
+/** The directory may hold more, such as leases: those are somebody's data. */
+function removeState(directory: string): void {
+  for (const name of stateFiles) if (removeFile(`${directory}/${name}`)) tell(`removed ${directory}/${name}`);
+  if (listDirectory(directory)?.length === 0) removeTree(directory);
+}
+
+function tell(line: string): void {
+  writeStream(standardStream.output, `${line}\n`);
 }

@@ -1,5 +1,5 @@
 import type { MacAddress } from "../../addr/mac.ts";
-import { DecodeError } from "../../base/decode.ts";
+import { type Decoder, DecodeError } from "../../base/decode.ts";
 import type { PluginConfig } from "../../cni/config.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniRequest } from "../../cni/plugin.ts";
@@ -39,9 +39,13 @@ export function decodeBridgeConfig(config: PluginConfig): BridgeConfig {
   }
 }
 
-/** Type of the IPAM plugin, all that DEL and GC need of the configuration. */
+/** Ours that give out no addresses: as IPAM plugins they would call the bridge plugin again, and that them, without end. */
+const notIpamTypes: readonly string[] = ["bridge", "flannel", "loopback", "portmap"];
+
+/** Type of the IPAM plugin, all that DEL and GC need of the configuration; empty when there is none that ADD would take. */
 export function ipamTypeOf({ decoder }: PluginConfig): string {
-  return decoder.field("ipam").field("type").string() ?? "";
+  const type = decoder.field("ipam").field("type").string() ?? "";
+  return notIpamTypes.includes(type) ? "" : type;
 }
 
 /**
@@ -65,10 +69,16 @@ function decodeKeys(config: PluginConfig): BridgeConfig {
     mtu: decoder.field("mtu").integer(0, 65_535) ?? 0,
     hairpin: decoder.field("hairpinMode").boolean() ?? false,
     ipMasq: decoder.field("ipMasq").boolean() ?? false,
-    ipamType: ipamTypeOf(config),
+    ipamType: decodeIpamType(decoder),
     dns: decodeDns(decoder.field("dns")),
     extras: mayHaveExtras(config.json) ? decodeExtras(decoder) : noExtras,
   };
+}
+
+function decodeIpamType(decoder: Decoder): string {
+  const type = decoder.field("ipam").field("type").string() ?? "";
+  if (!notIpamTypes.includes(type)) return type;
+  throw new CniError(cniCode.invalidConfig, `plugin "${type}" is no IPAM plugin: it gives out no addresses`);
 }
 
 function checkTogether({ ipamType, hairpin, ipMasq, extras }: BridgeConfig): void {

@@ -9,12 +9,19 @@ import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest, ValidAttachments } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
+import { awaitFile } from "../../sys/await-file.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
-import { readText, removeFile } from "../../sys/file.ts";
+import { findFile, readText, removeFile } from "../../sys/file.ts";
 import { decodeFlannelConfig, type FlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType, ipamType } from "./delegate-config.ts";
 import { findState, listStates, removeState, saveState, type State, type StateKey } from "./state.ts";
 import { parseSubnetEnv, type SubnetEnv } from "./subnet-env.ts";
+
+/**
+ * How long ADD waits for a daemon that is just starting. containerd 1.6 knows no STATUS: it starts the first pods of a node
+ * that joins as soon as the conflist is there, and tries a failed sandbox again only 12 s later.
+ */
+const patienceMs = 10_000;
 
 /** The flannel plugin: tells another plugin, bridge unless it is said otherwise, what the daemon found out. */
 export const flannel: CniPlugin = {
@@ -29,7 +36,7 @@ export const flannel: CniPlugin = {
 
 function add(request: CniRequest): CniResult {
   const config = decodeFlannelConfig(request.config);
-  const json = buildDelegateConfig(config, loadSubnetEnv(config.subnetFile));
+  const json = buildDelegateConfig(config, awaitSubnetEnv(config.subnetFile, request.netns));
   checkPorts(request);
   using undo = new Undo();
   undo.defer(saveState(stateKey(request, config), json));
@@ -174,6 +181,27 @@ function findSubnetEnv(path: string): SubnetEnv | undefined {
     return loadSubnetEnv(path);
   } catch {
     return undefined;
+  }
+}
+
+/** Like loadSubnetEnv, but gives the daemon time to write the file, unless there is no pod to wait for. */
+function awaitSubnetEnv(path: string, netns: string): SubnetEnv {
+  try {
+    return loadSubnetEnv(path);
+  } catch (error) {
+    if (!(error instanceof CniError) || error.code !== cniCode.tryAgainLater) throw error;
+    using pod = findFile(netns);
+    if (pod === undefined || !comesInTime(path)) throw error;
+  }
+  return loadSubnetEnv(path);
+}
+
+/** Where nothing can be watched, as when the node has no inotify instance left, the runtime has to try again. */
+function comesInTime(path: string): boolean {
+  try {
+    return awaitFile(path, patienceMs);
+  } catch {
+    return false;
   }
 }
 

@@ -1,0 +1,114 @@
+import { versionLine } from "../../base/version.ts";
+import { isExecutable } from "../../sys/entry.ts";
+import { createFile, ensureDirectory, findText, removeFile } from "../../sys/file.ts";
+import { listDirectory } from "../../sys/directory.ts";
+import { lockFile } from "../../sys/lock.ts";
+import { renameFile } from "../../sys/copy.ts";
+import { syncFile } from "../../sys/sync.ts";
+import { readPluginTypes } from "./conflist.ts";
+import { conflistName, executableName, stagedName } from "./layout.ts";
+import { nodeFaults, readNodeFacts } from "./node-checks.ts";
+import type { InstallOptions } from "./options.ts";
+import { type InstallPlan, planInstall } from "./plan.ts";
+import { readPresent } from "./present.ts";
+import { installPrograms } from "./programs.ts";
+
+/** This program, also when its file has been replaced since it was started. */
+const ownExecutable = "/proc/self/exe";
+
+/** Where the runtime looks, and where upstream's directories lie, these modes are usual. */
+const directoryMode = 0o755;
+
+/** Checks everything, then changes; `tell` gets a line for each thing worth knowing. Throws an Error for a refusal. */
+export function install(options: InstallOptions, tell: (line: string) => void): void {
+  checkNode(options.hostRoot, tell);
+  const text = readConflist(options.conflist);
+  ensureDirectory(options.binDirectory, directoryMode);
+  // Two installers at once would take each other's staged files; nothing is left of a lock on the directory itself.
+  using lock = lockFile(options.binDirectory, directoryMode);
+  void lock;
+  const plan = planPrograms(options);
+  checkPlugins(options, text, plan);
+  if (options.part !== "conflist") {
+    installPrograms(options.binDirectory, ownExecutable, plan);
+    tellPrograms(options, plan, tell);
+  }
+  if (options.part !== "plugins") installConflist(options, text, tell);
+}
+
+function checkNode(hostRoot: string | undefined, tell: (line: string) => void): void {
+  const { faults, doubts } = nodeFaults(readNodeFacts(hostRoot));
+  for (const doubt of doubts) tell(`warning: ${doubt}`);
+  if (faults.length > 0) throw new Error(`Cannot install on this node: ${faults.join("; ")}`);
+}
+
+function readConflist(path: string): string {
+  const text = findText(path);
+  if (text === undefined) throw new Error(`Cannot read the configuration list ${path}: no such file`);
+  return text;
+}
+
+function planPrograms({ part, binDirectory, replace }: InstallOptions): InstallPlan {
+  if (part === "conflist") return { copies: [], links: [], saved: [], left: [] };
+  return planInstall(readPresent(binDirectory, ownExecutable), replace);
+}
+
+/** Every plugin that the list names must be there, or be among those that are about to be. */
+function checkPlugins({ conflist, binDirectory }: InstallOptions, text: string, plan: InstallPlan): void {
+  const state = `Cannot install the configuration list ${conflist}`;
+  let types: readonly string[];
+  try {
+    types = readPluginTypes(text);
+  } catch (error) {
+    throw new Error(`${state}: no runtime would take it`, { cause: error });
+  }
+  const planned = new Set([...plan.copies, ...plan.links]);
+  const missing = types.filter((type) => !planned.has(type) && !isExecutable(`${binDirectory}/${type}`));
+  if (missing.length === 0) return;
+  const names = missing.map((type) => `"${type}"`).join(", ");
+  throw new Error(`${state}: it needs ${names}, not there in ${binDirectory} and not part of ${executableName}`);
+}
+
+/** A file that is as it shall be is not written again: runtimes read the directory anew at each change. */
+function installConflist({ netDirectory }: InstallOptions, text: string, tell: (line: string) => void): void {
+  ensureDirectory(netDirectory, directoryMode);
+  const path = `${netDirectory}/${conflistName}`;
+  const staged = `${netDirectory}/${stagedName(conflistName)}`;
+  // What a killed installation has left.
+  removeFile(staged);
+  if (findText(path) === text) tell(`${path} is as it shall be`);
+  else {
+    try {
+      createFile(staged, text, 0o644);
+      syncFile(staged);
+      renameFile(staged, path);
+    } catch (error) {
+      removeFile(staged);
+      throw error;
+    }
+    syncFile(netDirectory);
+    tell(`${path} is in place`);
+  }
+  for (const name of earlierNames(netDirectory)) {
+    tell(`warning: ${netDirectory}/${name} sorts before ${conflistName}: runtimes take that network, not this one`);
+  }
+}
+
+/** Configurations that a runtime finds first (libcni, ConfFiles: sorted by name, these endings). */
+function earlierNames(directory: string): readonly string[] {
+  const names = (listDirectory(directory) ?? []).filter((name) => /\.(?:conf|conflist|json)$/.test(name));
+  return names.filter((name) => !name.startsWith(".") && name < conflistName).toSorted();
+}
+
+function tellPrograms({ binDirectory }: InstallOptions, plan: InstallPlan, tell: (line: string) => void): void {
+  const changed = [...plan.copies, ...plan.links];
+  tell(
+    changed.length === 0
+      ? `${binDirectory} has ${versionLine} already`
+      : `${versionLine} is in ${binDirectory}: ${changed.join(", ")}`,
+  );
+  if (plan.left.length > 0) {
+    const names = plan.left.join(",");
+    tell(`left to somebody else in ${binDirectory}: ${plan.left.join(", ")} (--replace ${names} takes over)`);
+  }
+}
