@@ -38,7 +38,8 @@ const symbols = {
   recvfrom: { args: ["int", "ptr", "usize", "int", "ptr", "ptr"], returns: "i64" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
-  // Processes
+  // Processes and their memory
+  madvise: { args: ["u64", "u64", "int"], returns: "int" },
   execve: { args: ["cstring", "ptr", "ptr"], returns: "int" },
   // Namespaces and mounts
   setns: { args: ["int", "int"], returns: "int" },
