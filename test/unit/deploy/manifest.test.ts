@@ -6,6 +6,8 @@ import { Decoder, parseJson } from "../../../src/base/decode.ts";
 import { parseNetworkConfig } from "../../../src/lease/network-config.ts";
 import { readPluginTypes } from "../../../src/operator/install/conflist.ts";
 import { parseInstallOptions } from "../../../src/operator/install/options.ts";
+import { runCommand } from "../../helpers/command.ts";
+import { repositoryRoot } from "../../helpers/executable.ts";
 import { manifestPath, objectOf, parseManifest, readConfigMap, readContainer, texts } from "../../helpers/manifest.ts";
 
 const text = await readFile(manifestPath, "utf8");
@@ -88,4 +90,13 @@ test("kube-flannel.yml has the stock network, and options that the installer tak
       conflist: "/etc/kube-flannel/cni-conf.json",
     });
   }
+});
+
+test("README's command for the move leaves out the ConfigMap and nothing else", async () => {
+  const readme = await readFile(`${repositoryRoot}/README.md`, "utf8");
+  const [, command = ""] = /^(awk .*) \| kubectl apply -f -$/m.exec(readme) ?? [];
+  const { stdout } = await runCommand(["sh", "-c", command], { cwd: repositoryRoot });
+  const wanted = objects.filter((object) => object.field("kind").string() !== "ConfigMap");
+  expect(parseManifest(stdout).map(({ value }) => value)).toEqual(wanted.map(({ value }) => value));
+  expect(wanted).toHaveLength(objects.length - 1);
 });
