@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 
 import { errorText } from "../src/base/error.ts";
 import { runCommand } from "./helpers/command.ts";
+import { buildDebianRoot, debianRoot } from "./helpers/debian-root.ts";
 import { goState } from "./helpers/go.ts";
 import { buildPeer } from "./helpers/peer-build.ts";
 import { missingPeerPrograms, peerNames, peers } from "./helpers/peers.ts";
@@ -17,6 +18,7 @@ const debianPackages = [
   "busybox-static",
   "conntrack",
   "containerd",
+  "debootstrap",
   "gcc",
   "iproute2",
   "iptables",
@@ -24,8 +26,10 @@ const debianPackages = [
   "libc6-dev",
   "nftables",
   "openssl",
+  "qemu-user",
   "runc",
   "strace",
+  "systemd-container",
   "tcpdump",
   "umoci",
   "util-linux",
@@ -38,7 +42,7 @@ process.exit((await setUp()) ? 0 : 1);
 
 /** True when nothing that was tried failed. */
 async function setUp(): Promise<boolean> {
-  const steps = [installDebianPackages, buildPeers];
+  const steps = [installDebianPackages, makeDebianRoot, buildPeers];
   let succeeded = true;
   for (const step of steps) {
     try {
@@ -98,6 +102,12 @@ async function aptGet(words: readonly string[]): Promise<void> {
   } finally {
     if (placeholder) await rm(policy, { force: true });
   }
+}
+
+async function makeDebianRoot(): Promise<void> {
+  if (existsSync(debianRoot()) || process.getuid?.() !== 0 || Bun.which("debootstrap") === null) return;
+  say("making a small Debian");
+  await buildDebianRoot();
 }
 
 async function buildPeers(): Promise<void> {

@@ -23,7 +23,9 @@ export function readFlagWords(words: readonly string[]): readonly GivenFlag[] {
   const given: GivenFlag[] = [];
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";
-    const [, name, equals, inline] = /^--?([^-=][^=]*)(=)?([^]*)$/.exec(word) ?? [];
+    const [, written, equals, inline] = /^--?([^-=][^=]*)(=)?([^]*)$/.exec(word) ?? [];
+    // Go's package answers to both names.
+    const name = written === "h" ? "help" : written;
     if (name === undefined) throw new FlagError(`Cannot use argument "${word}": it is no flag`);
     const spec = findFlag(name);
     if (spec === undefined) throw new FlagError(`Cannot use flag --${name}: there is none of that name`);

@@ -105,6 +105,7 @@ function decodeOptions(flags: FlagValues, env: Readonly<Record<string, string | 
   const reach = reachText === "" ? undefined : findIp(reachText);
   if (reachText !== "" && reach?.family !== 4) flags.wrong("iface-can-reach", "an IPv4 address");
   if (findIp(flags.text("healthz-ip")) === undefined) flags.wrong("healthz-ip", "an IP address");
+  if (flags.text("subnet-file") === "") flags.wrong("subnet-file", "the path of a file");
   const port = Number(flags.text("healthz-port"));
   if (port > 65_535) flags.wrong("healthz-port", "a port, 0 to 65535");
   const margin = flags.given("subnet-lease-renew-margin").map(Number);

@@ -143,7 +143,8 @@ function byDefaultRoute(host: Host): ExternalInterface {
 
 function byLink(link: Link, host: Host): ExternalInterface {
   const [address] = usableAddresses(host.addresses(), link.index);
-  if (address === undefined) throw new NoInterfaceError(`interface "${link.name}" has no IPv4 address`);
+  if (address === undefined)
+    throw new NoInterfaceError(`interface "${link.name}" has no IPv4 address that can be used`);
   return externalInterface(link, address);
 }
 

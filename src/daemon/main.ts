@@ -2,11 +2,10 @@ import { concernsUs } from "../backend/relevance.ts";
 import { errorText } from "../base/error.ts";
 import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
-import { FirewallEvents } from "../firewall/relevance.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
-import type { Reply } from "../netlink/message.ts";
-import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
+import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
+import { errno, failedWith } from "../sys/errno.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
 import { type Invocation, parseInvocation, usageText } from "./flags.ts";
@@ -16,6 +15,7 @@ import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
 import { openSource, readKubeconfigCommand, writeKubeconfig } from "./source.ts";
 import { Traffic } from "./traffic.ts";
+import { TrafficWatch } from "./traffic-watch.ts";
 
 type RunInvocation = Extract<Invocation, { readonly kind: "run" }>;
 
@@ -79,13 +79,14 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
         return next;
       }, end.reject),
     );
-    const trafficSchedule = parts.use(new LookSchedule(async () => traffic.look(), end.reject));
+    // What was missing held back subnet.env, or is tried again with the rest.
+    const trafficWatch = parts.use(new TrafficWatch(traffic, () => schedule.ask(), end.reject));
     if (options.health.port !== 0) {
       parts.use(
         serveHealth(options.health, {
           async missing(): Promise<readonly string[]> {
-            await Promise.all([schedule.settled(), trafficSchedule.settled()]);
-            return [...node.missing, ...traffic.missing];
+            await Promise.all([schedule.settled(), trafficWatch.settled()]);
+            return [...new Set([...node.missing, ...traffic.missing])];
           },
         }),
       );
@@ -98,21 +99,14 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
         lost: () => schedule.ask(),
       }),
     );
-    const firewallEvents = new FirewallEvents();
-    const rulesets = {
-      event: (event: Reply): void => {
-        if (firewallEvents.concern(event)) trafficSchedule.ask();
-      },
-      lost: (): void => trafficSchedule.ask(),
-    };
-    parts.use(new NetlinkEvents([NFNLGRP_NFTABLES], rulesets, NETLINK_NETFILTER));
     source.start(() => schedule.ask());
     schedule.ask();
     const signal = await end.promise;
     log.info(`${signal}: flanneld ends, the network stays as it is`);
     return 0;
   } catch (error) {
-    log.error(errorText(error));
+    const wanted = failedWith(error, errno.EPERM) ? "; flanneld needs root, or at least CAP_NET_ADMIN" : "";
+    log.error(`${errorText(error)}${wanted}`);
     return 1;
   }
 }

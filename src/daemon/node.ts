@@ -93,7 +93,8 @@ export class Node {
       this.#sight = undefined;
       if (this.#trouble.fail(troubleKey, text, now)) this.#parts.log.error(text);
     }
-    const times = [this.#trouble.nextAt(), this.#reconciler.nextAt(), this.#ownLease.nextAt()];
+    const { traffic } = this.#parts;
+    const times = [this.#trouble.nextAt(), this.#reconciler.nextAt(), this.#ownLease.nextAt(), traffic.nextAt()];
     const waits = times.flatMap((time) => (time !== undefined && time > now ? [time - now] : []));
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
@@ -130,7 +131,7 @@ export class Node {
     const ranges = { networks: settings.networks, subnets: lease.subnets };
     // Before subnet.env, which tells the plugin who masquerades.
     const unguarded = this.#parts.traffic.follow(firewallSettings(options, settings.masquerade, ranges));
-    if (unguarded.length > 0) return failures;
+    if (unguarded.length > 0) return [...failures, ...unguarded];
     const file = { ...ranges, mtu: overlay.device.mtu, ipMasq: options.masquerade };
     const unwritten = this.#writeSubnetFile(file, now);
     if (unwritten.length === 0) await this.#announce(now);

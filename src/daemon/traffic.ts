@@ -44,8 +44,13 @@ export class Traffic {
     return this.#missing;
   }
 
-  /** Compares and puts right. Returns after how many milliseconds to look again. */
-  look(): number | undefined {
+  /** When something is to be tried again, in the clock of performance.now(). */
+  nextAt(): number | undefined {
+    return this.#missing.length === 0 ? undefined : this.#trouble.nextAt();
+  }
+
+  /** Compares and puts right. */
+  look(): void {
     const now = performance.now();
     const outcomes = this.#settings.map((settings) => applyFirewall(this.#socket, settings));
     for (const outcome of outcomes) this.#tell(outcome, now);
@@ -55,8 +60,6 @@ export class Traffic {
     this.#trouble.keepOnly(new Set(told));
     this.#tellFirewalld();
     this.#tellLegacy();
-    const next = this.#missing.length === 0 ? undefined : this.#trouble.nextAt();
-    return next === undefined ? undefined : Math.max(next - now, 0);
   }
 
   #tell({ repaired, removed, failed, notRemoved, obstacles }: FirewallOutcome, now: number): void {

@@ -72,7 +72,7 @@ export function planRepair(present: PresentTable | undefined, plan: TablePlan): 
       : { problems: [`${name} missing`], requests: makeTable(plan) };
   }
   if (plan.chains.length === 0) return { problems: [`${name} not wanted`], requests: [deleteTable(plan.table)] };
-  if (present.flags !== 0) return remake(plan, `${name} dormant`);
+  if (present.flags !== 0) return remake(plan, `${name} dormant or owned`);
   if (present.use !== present.chains.length) return remake(plan, `${name} with foreign objects`);
   const repairs: Repair[] = [];
   for (const chain of plan.chains) {

@@ -31,7 +31,7 @@ export function formatSubnetFile(file: SubnetFile): string {
 
 /** Puts subnet.env in place, mode 0644, with the directories above it, mode 0755. Throws a SyscallError. */
 export function writeSubnetFile(path: string, file: SubnetFile): void {
-  const directory = path.slice(0, path.lastIndexOf("/"));
+  const directory = path.slice(0, Math.max(0, path.lastIndexOf("/")));
   if (directory !== "") ensureDirectory(directory, 0o755);
   replaceFile(path, formatSubnetFile(file), 0o644);
 }

@@ -113,7 +113,7 @@ export function deleteLink(id: LinkId): Request {
   });
 }
 
-/** Deletes a device; false when there was none. */
+/** Deletes a device; false when there was none. Like: ip link delete */
 export function removeLink(socket: NetlinkSocket, id: LinkId): boolean {
   try {
     socket.request(deleteLink(id));

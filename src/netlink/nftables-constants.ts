@@ -7,14 +7,17 @@ export const NLM_F_APPEND = 0x800;
 /** include/uapi/linux/netfilter.h: families, hooks, verdicts */
 export const NFPROTO_INET = 1;
 export const NFPROTO_IPV4 = 2;
+export const NFPROTO_BRIDGE = 7;
 export const NFPROTO_IPV6 = 10;
 export const NF_INET_PRE_ROUTING = 0;
 export const NF_INET_FORWARD = 2;
+export const NF_INET_LOCAL_OUT = 3;
 export const NF_INET_POST_ROUTING = 4;
 export const NF_DROP = 0;
 export const NF_ACCEPT = 1;
 
 /** include/uapi/linux/netfilter_ipv4.h */
+export const NF_IP_PRI_RAW = -300;
 export const NF_IP_PRI_NAT_DST = -100;
 export const NF_IP_PRI_FILTER = 0;
 export const NF_IP_PRI_NAT_SRC = 100;
@@ -105,12 +108,15 @@ export const NFT_GOTO = -4;
 export const NFT_RETURN = -5;
 export const NFT_REG_VERDICT = 0;
 export const NFT_REG32_00 = 8;
+export const NFT_PAYLOAD_LL_HEADER = 0;
 export const NFT_PAYLOAD_NETWORK_HEADER = 1;
 export const NFT_PAYLOAD_TRANSPORT_HEADER = 2;
 export const NFT_CMP_EQ = 0;
 export const NFT_CMP_NEQ = 1;
 export const NFT_META_MARK = 3;
 export const NFT_META_IIFNAME = 6;
+export const NFT_META_OIFNAME = 7;
+export const NFT_META_NFPROTO = 15;
 export const NFT_META_L4PROTO = 16;
 export const NFT_LOOKUP_F_INV = 1;
 export const NFT_NAT_DNAT = 1;
@@ -130,6 +136,9 @@ export const NFTNL_UDATA_SET_COMMENT = 7;
 /** nftables, include/datatype.h: the numbers by which nft names the types of keys and data; a concatenation has 6 bits for each */
 export const TYPE_IPADDR = 7;
 export const TYPE_IP6ADDR = 8;
+export const TYPE_ETHERADDR = 9;
 export const TYPE_INET_PROTOCOL = 12;
 export const TYPE_INET_SERVICE = 13;
+export const TYPE_MARK = 19;
+export const TYPE_IFNAME = 41;
 export const TYPE_BITS = 6;

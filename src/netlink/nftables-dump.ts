@@ -115,10 +115,13 @@ export function listSets(socket: NetlinkSocket, table: Table): readonly FoundSet
 
 /** The elements of a set or map; none when it is not there. Like: nft list set T S */
 export function listElements(socket: NetlinkSocket, table: Table, set: string): readonly SetElement[] {
-  return dumpOrNone(socket, elementsRequest(table, set)).flatMap((reply) => {
-    const elements = open(reply).attributes.findBytes(n.NFTA_SET_ELEM_LIST_ELEMENTS);
-    return elements === undefined ? [] : attributePayloads(elements).map(decodeElement);
-  });
+  return dumpOrNone(socket, elementsRequest(table, set)).flatMap(decodeElements);
+}
+
+/** The elements that a reply to getElement or to a dump holds. */
+export function decodeElements(reply: Reply): readonly SetElement[] {
+  const elements = open(reply).attributes.findBytes(n.NFTA_SET_ELEM_LIST_ELEMENTS);
+  return elements === undefined ? [] : attributePayloads(elements).map(decodeElement);
 }
 
 /** The reply to a request for one thing; none when it is not there. */

@@ -1,7 +1,7 @@
 /** Sets and maps of nf_tables: tables that a rule looks a key up in, at the same cost however many elements there are. */
 import { alignTo, ByteWriter } from "../base/bytes.ts";
 import { nestedType, putBytes, putNested, putString } from "./attribute.ts";
-import { NLM_F_CREATE } from "./constants.ts";
+import { NLM_F_CREATE, NLM_F_EXCL } from "./constants.ts";
 import type { Request } from "./message.ts";
 import * as n from "./nftables-constants.ts";
 import { putBe32, putData, type Verdict } from "./nftables-expression.ts";
@@ -17,6 +17,9 @@ export const ipv4Field: Field = { type: n.TYPE_IPADDR, length: 4 };
 export const ipv6Field: Field = { type: n.TYPE_IP6ADDR, length: 16 };
 export const protocolField: Field = { type: n.TYPE_INET_PROTOCOL, length: 1 };
 export const portField: Field = { type: n.TYPE_INET_SERVICE, length: 2 };
+export const markField: Field = { type: n.TYPE_MARK, length: 4 };
+export const macField: Field = { type: n.TYPE_ETHERADDR, length: 6 };
+export const interfaceField: Field = { type: n.TYPE_IFNAME, length: 16 };
 
 /** A named set that is to be there, or with `data` a map. More fields than one make a concatenation. */
 export interface SetSpec {
@@ -87,6 +90,20 @@ export function deleteSet(table: Table, name: string): Request {
  */
 export function addElements(table: Table, set: string, elements: readonly SetElement[]): readonly Request[] {
   return elementRequests(n.NFT_MSG_NEWSETELEM, NLM_F_CREATE, "add elements to", { table, set, elements });
+}
+
+/** Like addElements, but refused with EEXIST when one is there, whatever its data. Like: nft create element T S */
+export function addNewElements(table: Table, set: string, elements: readonly SetElement[]): readonly Request[] {
+  return elementRequests(n.NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, "add new elements to", {
+    table,
+    set,
+    elements,
+  });
+}
+
+/** Asks for one element by its key; refused with ENOENT when it is not there. Like: nft get element T S */
+export function getElement(table: Table, set: string, key: Uint8Array): Request {
+  return elementRequest(n.NFT_MSG_GETSETELEM, 0, "read an element of", { table, set, elements: [{ key }] });
 }
 
 /** Removes elements by their keys; refused with ENOENT when one is not there. Like: nft delete element T S */

@@ -57,6 +57,7 @@ export function tableText({ family, name }: Table): string {
     [n.NFPROTO_INET]: "inet",
     [n.NFPROTO_IPV4]: "ip",
     [n.NFPROTO_IPV6]: "ip6",
+    [n.NFPROTO_BRIDGE]: "bridge",
   };
   return `${families[family] ?? family} ${name}`;
 }
@@ -92,6 +93,11 @@ export function addChain({ table, name, hook }: ChainSpec): Request {
 /** Removes a chain, which must be empty and not jumped to. Like: nft delete chain T C */
 export function deleteChain(table: Table, name: string): Request {
   return chainRequest(n.NFT_MSG_DELCHAIN, 0, "delete", table, name);
+}
+
+/** Asks for a chain; refused with ENOENT when it or its table is not there. Like: nft list chain T C */
+export function getChain(table: Table, name: string): Request {
+  return chainRequest(n.NFT_MSG_GETCHAIN, 0, "read", table, name);
 }
 
 /** Adds a rule, last unless another place is given. Like: nft add rule, nft insert rule */

@@ -100,6 +100,22 @@ export class NetlinkSocket implements Disposable {
   }
 
   /**
+   * Asks several things at once, each with one message for an answer: the answers in the requests' order, undefined where
+   * the kernel has no such thing (ENOENT). Throws any other refusal.
+   */
+  ask(requests: readonly Request[]): readonly (Reply | undefined)[] {
+    const answers: (Reply | undefined)[] = Array.from(requests, () => undefined);
+    for (let start = 0; start < requests.length; start += batchLength) {
+      const replies: Reply[] = [];
+      const first = this.#sequence + 1;
+      const refusals = this.#exchange(requests.slice(start, start + batchLength), replies);
+      for (const { error } of refusals) if (error.errno !== errno.ENOENT) throw error;
+      for (const reply of replies) answers[start + reply.sequence - first] = reply;
+    }
+    return answers;
+  }
+
+  /**
    * Sends requests that happen as a whole or not at all, between two that the family frames them with. The indexes of
    * the refusals count the frame in; a refusal of its first message stands for the whole and is the only one.
    */

@@ -5,12 +5,13 @@ The flannel pod network as one executable.
 
 Commands:
   demo       make and show a network of two nodes with pods
+  uninstall  take out of this node what an installation has put in
   version    print version and commit
   help       print this
 
 Programs, called by these names through links or copies, or as "tartan NAME":
   flanneld   the daemon of a node
-  flannel, bridge, host-local, loopback
+  flannel, bridge, host-local, portmap, loopback
              CNI plugins
   install-cni
              puts executable, plugins and configuration in place on a node

@@ -5,6 +5,7 @@ import { standardStream, writeError, writeStream } from "../sys/output.ts";
 import { demoCommand } from "./demo/command.ts";
 import { helpText } from "./help.ts";
 import { installCommand } from "./install/main.ts";
+import { uninstallCommand } from "./uninstall/command.ts";
 import { UsageError } from "./usage.ts";
 
 /** Runs the command that the arguments name, the program's own name not among them. */
@@ -26,6 +27,8 @@ async function commandExitCode(command: string, args: readonly string[]): Promis
       return await demoCommand(args);
     case "install-cni":
       return installCommand(args);
+    case "uninstall":
+      return uninstallCommand(args);
     case "version":
     case "--version":
       refuseArguments("version", args);
@@ -49,6 +52,7 @@ function refuseArguments(command: string, args: readonly string[]): void {
 
 /** Where to read on: all there is after an unknown command, the command's own help after an unknown option. */
 function usageHint(error: UsageError): string {
-  if (["demo", "install-cni"].includes(error.command)) return `tartan ${error.command} --help prints its options\n`;
+  if (["demo", "install-cni", "uninstall"].includes(error.command))
+    return `tartan ${error.command} --help prints its options\n`;
   return `\n${helpText}`;
 }

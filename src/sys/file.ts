@@ -1,5 +1,6 @@
 /** Files by system calls: on the plugin path `node:fs` would cost more than the work itself. All calls are synchronous. */
 import { allocate } from "../base/bytes.ts";
+import { decodeText, encodeText } from "../base/text.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { lastErrno, libc } from "./libc.ts";
@@ -13,6 +14,9 @@ const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
 const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
 
+/** No file or stream of flannel's or CNI's is near it; a configuration may name /dev/zero. One byte more fills a buffer. */
+const largestContent = 16 * 1024 * 1024 - 1;
+
 /** Opens a file for reading; one that turns out to be a FIFO does not make it wait. Throws a SyscallError. */
 export function openFile(path: string): Fd {
   return new Fd(checked(libc.open(pathArgument(path), O_CLOEXEC | O_NONBLOCK, 0), "open", path));
@@ -25,25 +29,25 @@ export function findFile(path: string): Fd | undefined {
 }
 
 /** The whole content of a file, or undefined when nothing has that name. Throws a SyscallError for any other failure. */
-function findContent(path: string): Uint8Array | undefined {
+function findContent(path: string, limit: number): Uint8Array | undefined {
   using file = findFile(path);
-  return file === undefined ? undefined : readAll(file, path);
+  return file === undefined ? undefined : readAll(file, path, limit);
 }
 
 /** Like findContent, as UTF-8 text. */
-export function findText(path: string): string | undefined {
-  const content = findContent(path);
-  return content === undefined ? undefined : new TextDecoder().decode(content);
+export function findText(path: string, limit: number = largestContent): string | undefined {
+  const content = findContent(path, limit);
+  return content === undefined ? undefined : decodeText(content);
 }
 
 /** The whole content of a file as UTF-8 text. Throws a SyscallError. */
 export function readText(path: string): string {
   using file = openFile(path);
-  return new TextDecoder().decode(readAll(file, path));
+  return decodeText(readAll(file, path));
 }
 
-/** Reads a descriptor to its end; `what` names it in an error. */
-export function readAll(file: Fd, what: string): Uint8Array {
+/** Reads a descriptor to its end, or throws a SyscallError when that is behind `limit` bytes; `what` names it there. */
+export function readAll(file: Fd, what: string, limit: number = largestContent): Uint8Array {
   let buffer = allocate(4096);
   let length = 0;
   while (true) {
@@ -52,7 +56,7 @@ export function readAll(file: Fd, what: string): Uint8Array {
       larger.set(buffer);
       buffer = larger;
     }
-    const count = Number(libc.read(file.number, buffer.subarray(length), buffer.length - length));
+    const count = libc.read(file.number, buffer.subarray(length), buffer.length - length);
     if (count < 0) {
       const number = lastErrno();
       if (number === errno.EINTR) continue;
@@ -60,6 +64,7 @@ export function readAll(file: Fd, what: string): Uint8Array {
     }
     if (count === 0) return buffer.subarray(0, length);
     length += count;
+    if (length > limit) throw new SyscallError("read", errno.EFBIG, what);
   }
 }
 
@@ -67,7 +72,7 @@ export function readAll(file: Fd, what: string): Uint8Array {
 export function writeAll(file: Fd, bytes: Uint8Array, what: string): void {
   let offset = 0;
   while (offset < bytes.length) {
-    const count = Number(libc.write(file.number, bytes.subarray(offset), bytes.length - offset));
+    const count = libc.write(file.number, bytes.subarray(offset), bytes.length - offset);
     if (count < 0) {
       const number = lastErrno();
       if (number === errno.EINTR) continue;
@@ -83,7 +88,7 @@ export function writeAll(file: Fd, bytes: Uint8Array, what: string): void {
  */
 export function overwriteText(path: string, text: string): void {
   using file = new Fd(checked(libc.open(pathArgument(path), O_WRONLY | O_CLOEXEC, 0), "open", path));
-  writeAll(file, new TextEncoder().encode(text), path);
+  writeAll(file, encodeText(text), path);
 }
 
 /**
@@ -176,7 +181,7 @@ export function ensureFile(path: string, mode: number): Fd {
  */
 export function createFile(path: string, text: string, mode: number): void {
   using file = openNew(path, mode, "make", path);
-  writeAll(file, new TextEncoder().encode(text), path);
+  writeAll(file, encodeText(text), path);
 }
 
 /** Writes the temporary file for the file at `path`, which errors name. */
@@ -186,7 +191,7 @@ function writeNew(
   { mode, path }: { readonly mode: number; readonly path: string },
 ): void {
   using file = openNew(temporary, mode, "make a temporary file for", path);
-  writeAll(file, new TextEncoder().encode(text), path);
+  writeAll(file, encodeText(text), path);
 }
 
 function openNew(name: string, mode: number, call: string, path: string): Fd {

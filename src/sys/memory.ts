@@ -1,5 +1,5 @@
 import { readText } from "./file.ts";
-import { libc } from "./libc.ts";
+import { rareLibc } from "./libc.ts";
 
 const MADV_DONTNEED = 4;
 
@@ -15,6 +15,6 @@ export function releaseCode(): void {
     if (start === undefined || end === undefined || path !== process.execPath) continue;
     const [from, to] = [Number.parseInt(start, 16), Number.parseInt(end, 16)];
     // What is refused stays as it is: nothing depends on it.
-    libc.madvise(from, to - from, MADV_DONTNEED);
+    rareLibc().madvise(from, to - from, MADV_DONTNEED);
   }
 }

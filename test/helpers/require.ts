@@ -1,12 +1,19 @@
 import { describe, test } from "bun:test";
 import { existsSync } from "node:fs";
 
+import { debianRoot } from "./debian-root.ts";
 import { executablePath } from "./executable.ts";
 import { goState } from "./go.ts";
 import { isPeerName, missingPeerPrograms } from "./peers.ts";
 
-/** Something a test needs: the user root, the built executable, a kind of link, a program on PATH, a peer. */
-export type Requirement = "root" | "executable" | `link:${string}` | `tool:${string}` | `peer:${string}`;
+/** Something a test needs: the user root, the built executable, a Debian to start, a kind of link, a program, a peer. */
+export type Requirement =
+  | "root"
+  | "executable"
+  | "debian-root"
+  | `link:${string}`
+  | `tool:${string}`
+  | `peer:${string}`;
 
 /** A requirement that is not met. */
 interface Lack {
@@ -71,6 +78,10 @@ async function findLack(requirement: Requirement): Promise<Lack | undefined> {
   if (requirement === "executable") {
     if (existsSync(executablePath)) return undefined;
     return { reason: "dist/tartan is not built (npm run build)", kernel: false };
+  }
+  if (requirement === "debian-root") {
+    if (existsSync(debianRoot())) return undefined;
+    return { reason: "there is no Debian to start (bun test/setup.ts makes it)", kernel: false };
   }
   const subject = requirement.slice(requirement.indexOf(":") + 1);
   if (requirement.startsWith("link:")) return lackOfLinkKind(subject);

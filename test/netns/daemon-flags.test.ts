@@ -96,6 +96,17 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     expect(await cluster.listLeases()).toEqual([]);
   });
 
+  test("says that it needs root, exit code 1, and has changed nothing", async () => {
+    await using lone = await createLoneNode();
+    const { cluster, node } = lone;
+    const flags = ["flanneld", "--lease-dir", cluster.leases, "--subnet-file", node.subnetFile];
+    const without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", executablePath, ...flags];
+    const { stderr } = await node.netns.run(without, { exitCode: 1 });
+    expect(stderr).toMatch(/^error Cannot .*\(EPERM\); flanneld needs root, or at least CAP_NET_ADMIN$/m);
+    expect(await node.overlay()).toEqual([]);
+    expect(await cluster.listLeases()).toEqual([]);
+  });
+
   test("waits for an interface that is not there yet", async () => {
     await using lone = await createLoneNode();
     const { node } = lone;

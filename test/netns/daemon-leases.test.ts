@@ -10,7 +10,7 @@ function leaseValue(publicIp: string, mac: string): unknown {
   return { PublicIP: publicIp, BackendType: "vxlan", BackendData: { VNI: 1, VtepMAC: mac } };
 }
 
-/** The lines of a node's state about the peer with this third byte. */
+/** The lines of a node's state about the peer with this third byte: above 100, since a node draws its own from 1 to 100. */
 async function peerLines(node: ClusterNode, third: number): Promise<readonly string[]> {
   const base = `10.244.${third}.0`;
   const mac = `02:00:00:00:00:${third.toString(16).padStart(2, "0")}`;
@@ -51,25 +51,25 @@ await describeWith(
       const { cluster } = lone;
       const { node } = lone;
       const alone = await node.overlay();
-      await cluster.writeLease("10.244.40.0-24", leaseValue("192.168.1.40", "02:00:00:00:00:28"));
+      await cluster.writeLease("10.244.140.0-24", leaseValue("192.168.1.40", "02:00:00:00:00:8c"));
       const first = [
-        "fdb 02:00:00:00:00:28 dst 192.168.1.40 permanent,self",
-        "neigh 10.244.40.0 lladdr 02:00:00:00:00:28",
-        "route 10.244.40.0/24 via 10.244.40.0 proto 102 onlink",
+        "fdb 02:00:00:00:00:8c dst 192.168.1.40 permanent,self",
+        "neigh 10.244.140.0 lladdr 02:00:00:00:00:8c",
+        "route 10.244.140.0/24 via 10.244.140.0 proto 102 onlink",
       ];
-      expect(await eventually(() => peerLines(node, 40), first)).toEqual(first);
-      await cluster.writeLease("10.244.40.0-24", leaseValue("192.168.1.41", "02:00:00:00:00:29"));
+      expect(await eventually(() => peerLines(node, 140), first)).toEqual(first);
+      await cluster.writeLease("10.244.140.0-24", leaseValue("192.168.1.41", "02:00:00:00:00:8d"));
       const second = [
         ...alone,
-        ...first.map((line) => line.replace("00:28", "00:29").replace("1.40", "1.41")),
+        ...first.map((line) => line.replace("00:8c", "00:8d").replace("1.40", "1.41")),
       ].toSorted();
       expect(await eventually(() => node.overlay(), second)).toEqual(second);
-      await cluster.removeLease("10.244.40.0-24");
+      await cluster.removeLease("10.244.140.0-24");
       expect(await eventually(() => node.overlay(), alone)).toEqual(alone);
       expect(node.log.match(/^.* peer .*$/gm)).toEqual([
-        "info  peer 10.244.40.0/24 added: public IP 192.168.1.40, VTEP MAC 02:00:00:00:00:28",
-        "info  peer 10.244.40.0/24 changed: public IP 192.168.1.41, VTEP MAC 02:00:00:00:00:29",
-        "info  peer 10.244.40.0/24 removed",
+        "info  peer 10.244.140.0/24 added: public IP 192.168.1.40, VTEP MAC 02:00:00:00:00:8c",
+        "info  peer 10.244.140.0/24 changed: public IP 192.168.1.41, VTEP MAC 02:00:00:00:00:8d",
+        "info  peer 10.244.140.0/24 removed",
       ]);
       expect(node.log).not.toMatch(/repaired|that no lease asks for/);
     });
@@ -79,24 +79,24 @@ await describeWith(
       const { cluster } = lone;
       const { node } = lone;
       const own = await node.lease();
-      await cluster.writeLease("10.244.50.0-24", leaseValue("192.168.1.50", "nonsense"));
-      await cluster.writeLease("10.244.51.0-24", "{");
-      await cluster.writeLease("10.244.52.0-24", { PublicIP: "192.168.1.52", BackendType: "host-gw" });
+      await cluster.writeLease("10.244.150.0-24", leaseValue("192.168.1.50", "nonsense"));
+      await cluster.writeLease("10.244.151.0-24", "{");
+      await cluster.writeLease("10.244.152.0-24", { PublicIP: "192.168.1.52", BackendType: "host-gw" });
       await cluster.writeLease("10.99.0.0-24", leaseValue("192.168.1.53", "02:00:00:00:00:35"));
-      await cluster.writeLease("10.244.54.0-24", leaseValue("192.168.1.54", own.mac));
-      await cluster.writeLease("10.244.60.0-24", leaseValue("192.168.1.60", "02:00:00:00:00:3c"));
-      await node.logged(/peer 10\.244\.60\.0\/24 added/);
-      expect(await eventually(async () => (await peerLines(node, 60)).length, 3)).toBe(3);
+      await cluster.writeLease("10.244.154.0-24", leaseValue("192.168.1.54", own.mac));
+      await cluster.writeLease("10.244.160.0-24", leaseValue("192.168.1.60", "02:00:00:00:00:a0"));
+      await node.logged(/peer 10\.244\.160\.0\/24 added/);
+      expect(await eventually(async () => (await peerLines(node, 160)).length, 3)).toBe(3);
       expect(await node.overlay()).toHaveLength(5);
       expect((await node.readiness()).status).toBe(200);
-      await cluster.writeLease("10.244.61.0-24", leaseValue("192.168.1.61", "02:00:00:00:00:3d"));
-      await node.logged(/peer 10\.244\.61\.0\/24 added/);
+      await cluster.writeLease("10.244.161.0-24", leaseValue("192.168.1.61", "02:00:00:00:00:a1"));
+      await node.logged(/peer 10\.244\.161\.0\/24 added/);
       for (const words of [
-        /^warn {2}lease 10\.244\.50\.0-24 skipped: .*"BackendData\.VtepMAC".*"nonsense"$/gm,
-        /^warn {2}Cannot use lease file ".*\/10\.244\.51\.0-24", it is skipped: .*$/gm,
-        /^warn {2}lease 10\.244\.52\.0-24 skipped: its backend is "host-gw", not "vxlan"$/gm,
+        /^warn {2}lease 10\.244\.150\.0-24 skipped: .*"BackendData\.VtepMAC".*"nonsense"$/gm,
+        /^warn {2}Cannot use lease file ".*\/10\.244\.151\.0-24", it is skipped: .*$/gm,
+        /^warn {2}lease 10\.244\.152\.0-24 skipped: its backend is "host-gw", not "vxlan"$/gm,
         /^warn {2}lease 10\.99\.0\.0-24 skipped: its subnet is outside the network 10\.244\.0\.0\/16$/gm,
-        /^warn {2}lease 10\.244\.54\.0-24 skipped: its VTEP MAC \S+ is this node's own$/gm,
+        /^warn {2}lease 10\.244\.154\.0-24 skipped: its VTEP MAC \S+ is this node's own$/gm,
       ]) {
         expect({ words, found: node.log.match(words)?.length }).toEqual({ words, found: 1 });
       }
@@ -159,10 +159,10 @@ await describeWith(
       await using lone = await createLoneNode();
       const { cluster, node } = lone;
       await cluster.directory.write("node1", "a file where a directory is to be");
-      await cluster.writeLease("10.244.40.0-24", leaseValue("192.168.1.40", "02:00:00:00:00:28"));
+      await cluster.writeLease("10.244.140.0-24", leaseValue("192.168.1.40", "02:00:00:00:00:8c"));
       node.start();
       await node.logged(/^error Cannot write the subnet file: .*node1/m);
-      expect(await peerLines(node, 40)).toHaveLength(3);
+      expect(await peerLines(node, 140)).toHaveLength(3);
       const { status, text } = await node.readiness();
       expect(status).toBe(503);
       expect(text).toContain("node1");

@@ -9,35 +9,35 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld 
     const { cluster } = pair;
     const { left } = pair;
     // The peer's gateway cannot be an address of this node.
-    await left.netns.ip("address", "add", "10.244.70.0/32", "dev", "lo");
-    await cluster.writeLease("10.244.70.0-24", {
+    await left.netns.ip("address", "add", "10.244.170.0/32", "dev", "lo");
+    await cluster.writeLease("10.244.170.0-24", {
       PublicIP: "192.168.1.70",
       BackendType: "vxlan",
       BackendData: { VNI: 1, VtepMAC: "02:00:00:00:00:46" },
     });
     const refusal =
-      /^error route 10\.244\.70\.0\/24 missing: Cannot set route 10\.244\.70\.0\/24 .*: Nexthop has invalid gateway$/gm;
+      /^error route 10\.244\.170\.0\/24 missing: Cannot set route 10\.244\.170\.0\/24 .*: Nexthop has invalid gateway$/gm;
     await left.logged(new RegExp(refusal.source, "m"));
-    await cluster.writeLease("10.244.71.0-24", {
+    await cluster.writeLease("10.244.171.0-24", {
       PublicIP: "192.168.1.71",
       BackendType: "vxlan",
       BackendData: { VNI: 1, VtepMAC: "02:00:00:00:00:47" },
     });
-    await left.logged(/peer 10\.244\.71\.0\/24 added/);
-    const lines = ["fdb 02:00:00:00:00:46 dst 192.168.1.70 permanent,self", "route 10.244.71.0/24"];
+    await left.logged(/peer 10\.244\.171\.0\/24 added/);
+    const lines = ["fdb 02:00:00:00:00:46 dst 192.168.1.70 permanent,self", "route 10.244.171.0/24"];
     for (const line of lines) {
       expect(await eventually(async () => (await left.overlay()).join("\n").includes(line), true)).toBe(true);
     }
     const { status, text } = await left.readiness();
     expect(status).toBe(503);
     expect(text.split("\n")).toHaveLength(2);
-    expect(text).toContain("route 10.244.70.0/24 missing: ");
+    expect(text).toContain("route 10.244.170.0/24 missing: ");
     // Tried again after 1 s and 2 s, and not told again.
     await Bun.sleep(3500);
     expect(left.log.match(refusal)).toHaveLength(1);
-    await left.netns.ip("address", "delete", "10.244.70.0/32", "dev", "lo");
+    await left.netns.ip("address", "delete", "10.244.170.0/32", "dev", "lo");
     expect(await eventually(async () => (await left.readiness()).status, 200, 5000)).toBe(200);
-    expect(left.log).toMatch(/^warn {2}route 10\.244\.70\.0\/24 missing: repaired$/m);
+    expect(left.log).toMatch(/^warn {2}route 10\.244\.170\.0\/24 missing: repaired$/m);
   });
 
   test("in the kernel's own words where another device has the VNI, and goes on when that is gone", async () => {

@@ -128,7 +128,7 @@ async function makeNodes(
     machines.map(({ space }) => space),
   );
   const nodes: DemoNode[] = [];
-  // One after the other, so that node1 always gets the first subnet.
+  // One after the other: what goes wrong is told of the node that it goes wrong on.
   for (const { plan, space } of machines) {
     ensureDirectory(nodeDirectory(place, plan.name), 0o755);
     nodes.push(await startNode(place, plan, space, interruption));

@@ -1,10 +1,10 @@
 import type { MacAddress } from "../../addr/mac.ts";
-import { DecodeError } from "../../base/decode.ts";
+import { type Decoder, DecodeError } from "../../base/decode.ts";
 import type { PluginConfig } from "../../cni/config.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniRequest } from "../../cni/plugin.ts";
 import { type CniDns, decodeDns } from "../../cni/result.ts";
-import { decodeExtras, decodeWantedMac, type ExtraConfig, mayHaveExtras, noExtras, notBuilt } from "./extra-config.ts";
+import { decodeExtras, decodeWantedMac, type ExtraConfig, mayHaveExtras, noExtras } from "./extra-config.ts";
 
 /** The bridge plugin's configuration (the reference's documentation, plugins/main/bridge). */
 export interface BridgeConfig {
@@ -15,6 +15,8 @@ export interface BridgeConfig {
   /** Bytes; 0 leaves the kernel's default. */
   readonly mtu: number;
   readonly hairpin: boolean;
+  /** True when the container's packets that leave its subnet get the host's address as their source. */
+  readonly ipMasq: boolean;
   /** Type of the IPAM plugin; empty for a bridge without addresses. */
   readonly ipamType: string;
   /** Replaces what the IPAM plugin says, when it says anything. */
@@ -22,7 +24,10 @@ export interface BridgeConfig {
   readonly extras: ExtraConfig;
 }
 
-/** Reads the configuration. Throws a CniError for what is wrong and for what is not built yet. */
+/** The reference's; whichever is asked for, the rules are nf_tables'. */
+const masqueradeBackends: readonly string[] = ["", "iptables", "nftables"];
+
+/** Reads the configuration. Throws a CniError for what is wrong. */
 export function decodeBridgeConfig(config: PluginConfig): BridgeConfig {
   try {
     const decoded = decodeKeys(config);
@@ -34,9 +39,13 @@ export function decodeBridgeConfig(config: PluginConfig): BridgeConfig {
   }
 }
 
-/** Type of the IPAM plugin, all that DEL and GC need of the configuration. */
+/** Ours that give out no addresses: as IPAM plugins they would call the bridge plugin again, and that them, without end. */
+const notIpamTypes: readonly string[] = ["bridge", "flannel", "loopback", "portmap"];
+
+/** Type of the IPAM plugin, all that DEL and GC need of the configuration; empty when there is none that ADD would take. */
 export function ipamTypeOf({ decoder }: PluginConfig): string {
-  return decoder.field("ipam").field("type").string() ?? "";
+  const type = decoder.field("ipam").field("type").string() ?? "";
+  return notIpamTypes.includes(type) ? "" : type;
 }
 
 /**
@@ -50,7 +59,6 @@ export function wantedMacOf(request: CniRequest, config: BridgeConfig): MacAddre
 
 function decodeKeys(config: PluginConfig): BridgeConfig {
   const { decoder } = config;
-  if (decoder.field("ipMasq").boolean() === true) throw notBuilt("ipMasq");
   const isDefaultGateway = decoder.field("isDefaultGateway").boolean() ?? false;
   const bridge = decoder.field("bridge").string() ?? "";
   return {
@@ -60,13 +68,23 @@ function decodeKeys(config: PluginConfig): BridgeConfig {
     forceAddress: decoder.field("forceAddress").boolean() ?? false,
     mtu: decoder.field("mtu").integer(0, 65_535) ?? 0,
     hairpin: decoder.field("hairpinMode").boolean() ?? false,
-    ipamType: ipamTypeOf(config),
+    ipMasq: decoder.field("ipMasq").boolean() ?? false,
+    ipamType: decodeIpamType(decoder),
     dns: decodeDns(decoder.field("dns")),
     extras: mayHaveExtras(config.json) ? decodeExtras(decoder) : noExtras,
   };
 }
 
-function checkTogether({ ipamType, hairpin, extras }: BridgeConfig): void {
+function decodeIpamType(decoder: Decoder): string {
+  const type = decoder.field("ipam").field("type").string() ?? "";
+  if (!notIpamTypes.includes(type)) return type;
+  throw new CniError(cniCode.invalidConfig, `plugin "${type}" is no IPAM plugin: it gives out no addresses`);
+}
+
+function checkTogether({ ipamType, hairpin, ipMasq, extras }: BridgeConfig): void {
+  if (ipMasq && !masqueradeBackends.includes(extras.ipMasqBackend)) {
+    throw new CniError(cniCode.invalidConfig, `unknown ipmasq backend "${extras.ipMasqBackend}"`);
+  }
   if (ipamType !== "" && extras.containerDown) {
     throw new CniError(cniCode.invalidConfig, "cannot use IPAM when DisableContainerInterface flag is set");
   }

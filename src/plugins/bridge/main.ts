@@ -22,8 +22,9 @@ import { type BridgeConfig, decodeBridgeConfig, ipamTypeOf, wantedMacOf } from "
 import { noExtras } from "./extra-config.ts";
 import { removeStaleVeths } from "./gc.ts";
 import { type Bridge, ensureBridge, ensureForwarding, ensureGateways, type GatewayDevice, gatewaysOf } from "./host.ts";
-import { configurePod, routesWithDefaults } from "./pod.ts";
+import { configurePod, openPodNetns, routesWithDefaults } from "./pod.ts";
 import { configurePort } from "./port.ts";
+import { addRules, removeRules, removeStaleRules } from "./rules.ts";
 import { addVeth, removeContainerInterface, removeHostVeth, waitUntilRunning } from "./veth.ts";
 import { ensureVlanGateway } from "./vlan-gateway.ts";
 
@@ -44,10 +45,7 @@ function add(request: CniRequest): CniResult {
   const { extras } = config;
   const attachment = attachmentOf(request);
   const wantedMac = wantedMacOf(request, config);
-  using netns = findNetns(request.netns);
-  if (netns === undefined) {
-    throw new CniError(cniCode.internal, `failed to open netns "${request.netns}": there is no such file`);
-  }
+  using netns = openPodNetns(request.netns);
   // Declared before the steps to undo, so that it is still open when they run.
   using socket = new NetlinkSocket();
   using undo = new Undo();
@@ -66,6 +64,7 @@ function add(request: CniRequest): CniResult {
     configurePod(netns, { interfaceName: request.interfaceName, ips: ipam.ips, routes, detectDuplicates });
     waitUntilRunning(socket, attachment);
   }
+  addRules(request, config, { ips: ipam.ips, mac: containerMac }, undo);
   undo.keep();
   return {
     interfaces: interfacesOf(attachment, { config, device, containerMac, netns, vlanGateway }),
@@ -83,6 +82,7 @@ function del(request: CniRequest): void {
   const ipamType = ipamTypeOf(request.config);
   runAll([
     (): void => removeLinks(request),
+    (): void => removeRules(request),
     (): void => {
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },
@@ -94,6 +94,7 @@ function gc(request: CniGcRequest): void {
   const ipamType = ipamTypeOf(request.config);
   runAll([
     (): void => removeStaleVeths(request),
+    (): void => removeStaleRules(request),
     (): void => {
       if (ipamType !== "") delegateGc(request, ipamType, request.config.json);
     },

@@ -6,6 +6,8 @@ import { decodeRoutes } from "../../cni/result.ts";
 import type { FlannelConfig } from "./config.ts";
 import type { SubnetEnv } from "./subnet-env.ts";
 
+/** The name of this plugin, which is no delegate of its own. */
+export const ownType = "flannel";
 const defaultDelegateType = "bridge";
 const defaultIpamType = "host-local";
 
@@ -49,6 +51,8 @@ function checkDelegate(delegate: JsonObject): void {
   if (type !== undefined && typeof type !== "string") {
     throw invalid("'delegate' dictionary, if present, must have (string) 'type' field");
   }
+  if (type === ownType)
+    throw invalid(`'delegate' dictionary must not have 'type' "${ownType}", which would call itself`);
   for (const key of ["name", "ipam"]) {
     if (hasKey(delegate, key)) {
       throw invalid(`'delegate' dictionary must not have '${key}' field, it'll be set by flannel`);

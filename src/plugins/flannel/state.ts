@@ -9,6 +9,7 @@ import { isCniName } from "../../cni/environment.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { SyscallError } from "../../sys/errno.ts";
 import { ensureDirectory, findText, removeFile, replaceFile } from "../../sys/file.ts";
+import { ownType } from "./delegate-config.ts";
 
 const directoryMode = 0o700;
 const fileMode = 0o600;
@@ -102,7 +103,7 @@ function readState(path: string, containerId: string): State | undefined {
     const { [interfaceKey]: _interfaceName, ...json } = state.object() ?? {};
     const network = state.field("name").string() ?? "";
     const type = state.field("type").string() ?? "";
-    if (network === "" || type === "") return undefined;
+    if (network === "" || type === "" || type === ownType) return undefined;
     return { path, containerId, interfaceName: state.field(interfaceKey).string(), network, type, json };
   } catch (error) {
     if (error instanceof DecodeError) return undefined;

@@ -1,6 +1,7 @@
 import { errorText } from "../../base/error.ts";
 import { type NetworkConfig, parseNetworkConfig } from "../../lease/network-config.ts";
 import { findText } from "../../sys/file.ts";
+import { largestFile } from "./files.ts";
 import type { FileReports } from "./reports.ts";
 
 /** No lease can have this name, under which the configuration is reported. */
@@ -28,7 +29,7 @@ export class ConfigFile {
    * force because the text is broken, that is reported instead. Throws a SyscallError.
    */
   read(): string | undefined {
-    const text = findText(this.#path);
+    const text = findText(this.#path, largestFile);
     if (text === undefined) return `flannel config not found: no file "${this.#path}"`;
     if (text === this.#text) {
       this.#reports.forget(reportName);

@@ -19,7 +19,10 @@ import { LeaseDirectoryWatch } from "./watch.ts";
 /** How long events are collected, in milliseconds: a file that is made, written and closed is read once. */
 const collectMs = 10;
 
-/** How long to wait, in milliseconds, after the system refused something: no event tells when it would not. */
+/**
+ * How long to wait, in milliseconds, where something cannot be read: no event tells when the system would not refuse it,
+ * nor that something was mounted on the directory, or a link above it turned.
+ */
 const retryMs = 1000;
 
 /** What events have named since the last look; of each lease, whether it was last seen to be removed. */
@@ -201,19 +204,29 @@ export class DirectoryLeaseSource implements LeaseSource {
     return leases === undefined ? this.#isNew() : leases.size === 0;
   }
 
-  /** The result of a piece of work that says what is in its way. What the system refused is tried again later. */
+  /** The result of a piece of work that says what is in its way. */
   #problemOf(work: () => string | undefined): string | undefined {
     try {
       return work();
     } catch (error) {
-      if (this.#watch !== undefined) {
-        this.#retryTimer ??= setTimeout(() => {
-          this.#retryTimer = undefined;
-          this.#readEverything();
-        }, retryMs);
-      }
       return errorText(error);
     }
+  }
+
+  #retryLater(): void {
+    if (this.#watch === undefined) return;
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.#retry();
+    }, retryMs);
+  }
+
+  /** Without a configuration, thousands of leases need not be read each time. */
+  #retry(): void {
+    this.#readConfig();
+    const { watch, config } = this.#problems;
+    if (config === undefined || watch !== undefined) this.#readEverything();
+    else this.#update();
   }
 
   #problemText(): string | undefined {
@@ -222,8 +235,9 @@ export class DirectoryLeaseSource implements LeaseSource {
     return texts.length === 0 ? undefined : texts.join("; ");
   }
 
-  /** Makes the state anew from what was read, and tells of it when it is another one. */
+  /** Makes the state anew from what was read, and tells of it when it is another one. What is missing is looked for again. */
   #update(): void {
+    if (this.#problemText() !== undefined) this.#retryLater();
     const next = this.#nextState();
     if (sameState(this.#state, next)) return;
     this.#state = next;

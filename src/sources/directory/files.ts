@@ -6,6 +6,9 @@ import { listDirectory } from "../../sys/directory.ts";
 import { claimFile, ensureDirectory, findFile, findText, removeFile, replaceFile } from "../../sys/file.ts";
 import { syncFile } from "../../sys/sync.ts";
 
+/** A lease has some 150 bytes, and net-conf.json not many more: what is larger is something else. */
+export const largestFile: number = 1024 * 1024;
+
 const fileMode = 0o644;
 const directoryMode = 0o755;
 
@@ -42,7 +45,7 @@ export class LeaseFiles {
 
   /** The content of a lease's file, undefined when there is none. */
   find(key: string): string | undefined {
-    return findText(this.path(key));
+    return findText(this.path(key), largestFile);
   }
 
   /** Makes `subnets`; false when it is there. */

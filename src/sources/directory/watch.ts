@@ -23,8 +23,8 @@ export interface LeaseDirectoryListener {
 /**
  * Watches `DIR/config` and `DIR/subnets` by inotify, wherever that path leads at the moment and also while parts of it do
  * not exist. A watch stays with its directory when that is moved, so each directory above is watched for its own removal
- * and renaming; the deepest one that exists also for the appearance of the next. Symbolic links are followed as they are
- * when `arm` is called; a link that is changed later is not noticed.
+ * and renaming; the deepest one that exists also for the appearance of the next. Symbolic links and mounts are followed as
+ * they are when `arm` is called; one that changes later is not noticed.
  */
 export class LeaseDirectoryWatch implements Disposable {
   readonly #watcher = new DirectoryWatcher();

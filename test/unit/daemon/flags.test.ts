@@ -90,6 +90,7 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
     {},
     'Cannot use --healthz-port with value "70000": it must be a port, 0 to 65535',
   ],
+  [["--lease-dir=/l", "--subnet-file="], {}, 'Cannot use --subnet-file with value "": it must be the path of a file'],
   [["--lease-dir=/l", "--healthz-ip=host"], {}, 'Cannot use --healthz-ip with value "host": it must be an IP address'],
   [
     ["--lease-dir=/l", "--public-ip=fd00::1"],
@@ -215,6 +216,7 @@ test("parseInvocation() prints the version or the help whatever else is given", 
   expect(parseInvocation(["-version"], {})).toEqual({ kind: "version" });
   expect(parseInvocation(["--lease-dir=/l", "--version=t"], {})).toEqual({ kind: "version" });
   expect(parseInvocation(["--help"], {})).toEqual({ kind: "help" });
+  expect(parseInvocation(["-h"], {})).toEqual({ kind: "help" });
   expect(parseInvocation(["--ip-masq", "-help"], {})).toEqual({ kind: "help" });
 });
 

@@ -129,7 +129,7 @@ test.each<readonly [string, Partial<InterfaceRule>, Host, string]>([
     host({ routes: [defaultRoute(undefined)] }),
     "the default route leads through no one interface; give --iface",
   ],
-  ["no address", { interfaces: ["bare0"] }, host(), 'interface "bare0" has no IPv4 address'],
+  ["no address", { interfaces: ["bare0"] }, host(), 'interface "bare0" has no IPv4 address that can be used'],
   [
     "nothing of what is given",
     { interfaces: ["gone0", "a-name-that-is-too-long", "1.2.3.4"] },

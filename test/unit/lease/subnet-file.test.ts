@@ -69,6 +69,18 @@ test("writeSubnetFile() replaces a file as a whole and leaves nothing beside it"
   expect(await readdir(directory.path)).toEqual(["subnet.env"]);
 });
 
+test("writeSubnetFile() takes a name without a directory as one in the working directory, and makes nothing else", async () => {
+  await using directory = await createTemporaryDirectory();
+  const before = process.cwd();
+  process.chdir(directory.path);
+  try {
+    writeSubnetFile("subnet.env", ipv4);
+  } finally {
+    process.chdir(before);
+  }
+  expect(await readdir(directory.path)).toEqual(["subnet.env"]);
+});
+
 test("writeSubnetFile() says why the file cannot be written", async () => {
   await using directory = await createTemporaryDirectory();
   await directory.write("file", "");

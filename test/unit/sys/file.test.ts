@@ -165,6 +165,10 @@ test("findText() reads empty files, large ones, and those of /proc, whose size i
   expect(findText("/proc/self/maps")?.length).toBeGreaterThan(4096);
 });
 
+test("findText() gives up on a file that has no end", () => {
+  expect(() => findText("/dev/zero")).toThrow("Cannot read /dev/zero: file too large (EFBIG)");
+});
+
 test("findText() does not take a directory for a file", async () => {
   await using directory = await createTemporaryDirectory();
   expect(refusal(() => findText(directory.path))).toBe(

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdir, open, symlink, writeFile } from "node:fs/promises";
 
+import { runCommand } from "../../../helpers/command.ts";
 import { createDirectoryStore } from "../../../helpers/directory-store.ts";
 import { describeState, hasLeases, leaseText, startSource, usualConfig } from "../../../helpers/lease-store.ts";
 import { waitUntil } from "../../../helpers/wait-until.ts";
@@ -73,6 +74,21 @@ test("a directory in the place of a lease, and a name that is no key, are report
   const [directory = "", readme = "", ...more] = lines.toSorted();
   expect(directory).toContain("is a directory (EISDIR)");
   expect(readme).toContain(`"${store.pathOf("README")}", it is skipped: Cannot read lease key "README"`);
+  expect(more).toEqual([]);
+});
+
+test("a file without end is reported and nothing else is affected, and neither is a FIFO that nobody writes", async () => {
+  await using store = await createDirectoryStore();
+  await store.writeConfig(usualConfig);
+  await store.writeLease("10.244.2.0-24", leaseText("2.2.2.2"));
+  await symlink("/dev/zero", store.pathOf("10.244.1.0-24"));
+  await runCommand(["mkfifo", store.pathOf("10.244.3.0-24")]);
+  const lines: string[] = [];
+  using source = await startSource(store.open((line) => lines.push(line)));
+  await hasLeases(source, "10.244.2.0-24 2.2.2.2");
+  const [endless = "", fifo = "", ...more] = lines.toSorted();
+  expect(endless).toContain("file too large (EFBIG)");
+  expect(fifo).toContain(`"${store.pathOf("10.244.3.0-24")}", it is skipped`);
   expect(more).toEqual([]);
 });
 

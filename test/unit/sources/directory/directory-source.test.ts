@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { mkdir, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 
 import { errorText } from "../../../../src/base/error.ts";
 import { parseNetworkConfig } from "../../../../src/lease/network-config.ts";
@@ -131,6 +131,24 @@ test("what the system refused is tried again after a while, when no event can te
   expect(source.state().kind).toBe("unknown");
   await hasLeases(source);
   expect(source.state().kind).toBe("known");
+});
+
+test("a missing configuration is looked for again where no event tells of it, as with a mount", async () => {
+  await using store = await createDirectoryStore();
+  const { temporary } = store;
+  await mkdir(temporary.join("before/lib/leases"), { recursive: true });
+  await symlink("before", temporary.join("var"));
+  using source = store.open();
+  source.start(ignore);
+  expect(source.state()).toMatchObject({ kind: "unknown" });
+  await temporary.write("after/lib/leases/config", usualConfig);
+  await temporary.write("after/lib/leases/subnets/10.244.1.0-24", leaseText("1.1.1.1"));
+  await symlink("after", temporary.join("next"));
+  await rename(temporary.join("next"), temporary.join("var"));
+  await hasLeases(source, "10.244.1.0-24 1.1.1.1");
+  // And from then on without another look.
+  await store.writeLease("10.244.2.0-24", leaseText("2.2.2.2"));
+  await hasLeases(source, "10.244.1.0-24 1.1.1.1", "10.244.2.0-24 2.2.2.2");
 });
 
 test("acquire() works before start(), and the path may be relative", async () => {

@@ -1,0 +1,36 @@
+import { listDirectory } from "../../sys/directory.ts";
+import { removeFile } from "../../sys/file.ts";
+import { standardStream, writeStream } from "../../sys/output.ts";
+import { removeTree } from "../../sys/tree.ts";
+import { uninstallFiles } from "../install/uninstall.ts";
+import { parseUninstallOptions, uninstallUsage } from "./options.ts";
+import { removeAllRules, removeStaleRules } from "./rules.ts";
+
+/** What the daemon keeps in its state directory (sources/kube/cache.ts). */
+const stateFiles = ["kube-nodes"];
+
+/** `tartan uninstall`; returns the exit code. Throws a UsageError, or an Error that says what could not be removed. */
+export function uninstallCommand(args: readonly string[]): number {
+  const request = parseUninstallOptions(args);
+  if (request.kind === "help") {
+    writeStream(standardStream.output, uninstallUsage);
+    return 0;
+  }
+  if (request.kind === "rules") {
+    for (const line of request.all ? removeAllRules() : removeStaleRules()) tell(line);
+    return 0;
+  }
+  uninstallFiles(request, tell);
+  removeState(request.stateDirectory);
+  return 0;
+}
+
+/** The directory may hold more, such as leases: those are somebody's data. */
+function removeState(directory: string): void {
+  for (const name of stateFiles) if (removeFile(`${directory}/${name}`)) tell(`removed ${directory}/${name}`);
+  if (listDirectory(directory)?.length === 0) removeTree(directory);
+}
+
+function tell(line: string): void {
+  writeStream(standardStream.output, `${line}\n`);
+}

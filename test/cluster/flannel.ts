@@ -1,0 +1,44 @@
+import { readFile } from "node:fs/promises";
+
+import { manifestPath } from "../helpers/manifest.ts";
+import { peerProgram } from "../helpers/peers.ts";
+import { waitUntil } from "../helpers/wait-until.ts";
+import { copyReferencePlugins, imageNames } from "./images.ts";
+import type { RealCluster } from "./real-cluster.ts";
+
+/** The text of our manifest, as users get it. */
+export function ownManifest(): Promise<string> {
+  return readFile(manifestPath, "utf8");
+}
+
+/** Upstream's manifest as it ships it, with the images that were made here in the place of those of its registry. */
+export async function upstreamManifest(): Promise<string> {
+  const text = await readFile(peerProgram("flanneld", "kube-flannel.yml"), "utf8");
+  const line = `image: ${imageNames.flannel}\n$1imagePullPolicy: Never`;
+  return text.replace(/( *)image: ghcr\.io\/\S+/g, `$1${line}`);
+}
+
+/** Installs tartan as its users do. */
+export async function installOwn(cluster: RealCluster): Promise<void> {
+  await cluster.kubectl.applyText(await ownManifest());
+}
+
+/** Installs upstream's flannel as its users do: the reference plugins on every node, and its manifest. */
+export async function installUpstream(cluster: RealCluster): Promise<void> {
+  for (const node of cluster.nodes) await copyReferencePlugins(node.machine.path("opt/cni/bin"));
+  await cluster.kubectl.applyText(await upstreamManifest());
+}
+
+/** Waits until every node has a daemon, that is the manifest's newest, and it is ready. */
+export async function daemonsReady({ kubectl, nodes }: RealCluster): Promise<void> {
+  await waitUntil(
+    "the DaemonSet knows of every node",
+    async () => {
+      const daemons = await kubectl.get("daemonset", "kube-flannel-ds", "--namespace=kube-flannel");
+      return daemons.field("status").field("desiredNumberScheduled").integer() === nodes.length;
+    },
+    30_000,
+  );
+  const rollout = ["rollout", "status", "daemonset/kube-flannel-ds", "--namespace=kube-flannel", "--timeout=120s"];
+  await kubectl.run(rollout, { timeoutMs: 130_000 });
+}
