@@ -74,6 +74,7 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
     const settling = parts.use(new Settling());
     const schedule = parts.use(
       new LookSchedule(async () => {
+        settling.prepare(source.state());
         const next = await node.look();
         if (node.missing.length === 0) settling.begin();
         return next;
@@ -99,7 +100,10 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
         lost: () => schedule.ask(),
       }),
     );
-    source.start(() => schedule.ask());
+    // What a look itself has changed in the source it has seen.
+    source.start(() => {
+      if (source.state() !== node.seenState) schedule.ask();
+    });
     schedule.ask();
     const signal = await end.promise;
     log.info(`${signal}: flanneld ends, the network stays as it is`);

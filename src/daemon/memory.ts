@@ -1,4 +1,5 @@
 /** What keeps the daemon small: it runs on every node, and mostly does nothing. */
+import type { SourceState } from "../lease/lease.ts";
 import { SyscallError } from "../sys/errno.ts";
 import { executeAnew } from "../sys/exec.ts";
 import { releaseCode } from "../sys/memory.ts";
@@ -24,26 +25,39 @@ export function startSmall(): void {
   }
 }
 
-/** Gives back, once, what only the start has needed. */
+/** A first look at so many leases is what takes the most memory in a daemon's life. */
+const manyLeases = 1000;
+
+/** Gives back what only the start has needed. */
 export class Settling implements Disposable {
   #timer: NodeJS.Timeout | undefined;
+  #prepared = false;
   #begun = false;
+
+  /** A look is about to be made; where the first one will be a large one, it gets the room that reading took. */
+  prepare(state: SourceState): void {
+    if (this.#prepared || state.kind === "unknown") return;
+    this.#prepared = true;
+    if (state.leases.size > manyLeases) giveBack();
+  }
 
   /** The network is up. May be called again and again. */
   begin(): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#timer = setTimeout(() => {
-      Bun.gc(true);
-      try {
-        releaseCode();
-      } catch (error) {
-        if (!(error instanceof SyscallError)) throw error;
-      }
-    }, settleMs);
+    this.#timer = setTimeout(giveBack, settleMs);
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
+  }
+}
+
+function giveBack(): void {
+  Bun.gc(true);
+  try {
+    releaseCode();
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
   }
 }
