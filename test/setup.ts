@@ -16,9 +16,11 @@ import { createTemporaryDirectory } from "./helpers/temp.ts";
 
 const debianPackages = [
   "busybox-static",
+  "conntrack",
   "containerd",
   "debootstrap",
   "iproute2",
+  "iptables",
   "iputils-ping",
   "nftables",
   "qemu-user",

@@ -27,6 +27,17 @@ export class CniArgs {
     if (unknown.length > 0 && !ignoreUnknown) throw argsError(`unknown args [${unknown.join(" ")}]`);
     return value;
   }
+
+  /** `NAMESPACE/NAME` of the pod, which the runtimes of Kubernetes tell; for people only, so that nothing is an error. */
+  get podName(): string | undefined {
+    let namespace = "";
+    let name = "";
+    for (const pair of this.text.split(";")) {
+      if (pair.startsWith("K8S_POD_NAMESPACE=")) namespace = pair.slice(pair.indexOf("=") + 1);
+      if (pair.startsWith("K8S_POD_NAME=")) name = pair.slice(pair.indexOf("=") + 1);
+    }
+    return name === "" || `${namespace}${name}`.includes(" ") ? undefined : `${namespace}/${name}`;
+  }
 }
 
 /** The error for a value that the plugin cannot use. */

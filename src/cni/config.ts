@@ -55,6 +55,12 @@ export function decodeConfig(document: Decoder): PluginConfig {
   };
 }
 
+/** The configuration as the next plugin of a chain sees it, when this one has made the result given. */
+export function withPrevResult(config: PluginConfig, prevResult: CniResult): PluginConfig {
+  const { json, decoder, cniVersion, name, type } = config;
+  return { json, decoder, cniVersion, name, type, prevResult };
+}
+
 function checkName(name: string): void {
   if (name === "") throw new CniError(cniCode.invalidConfig, "missing network name");
   if (!isCniName(name)) throw new CniError(cniCode.invalidConfig, "invalid characters found in network name", name);

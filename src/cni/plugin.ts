@@ -48,6 +48,8 @@ export interface CniPlugin {
   readonly name: string;
   /** One line for people, printed when the program is called without a command. */
   readonly about: string;
+  /** Throws a CniError for a configuration that ADD would refuse; for a plugin that another one calls last, after work. */
+  checkConfig?(config: PluginConfig): unknown;
   /** Makes the attachment. Throws and leaves nothing behind. */
   add(request: CniRequest): CniResult;
   /** Removes the attachment, whatever is missing of it. Throws when something is left. */

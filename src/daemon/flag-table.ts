@@ -16,7 +16,6 @@ export interface FlagSpec {
 const etcd = "the lease source etcd";
 const kubernetes = "the lease source Kubernetes";
 const ipv6 = "IPv6";
-const firewall = "the firewall";
 const choice = "this way to choose the interface";
 const klog = "this way to log";
 
@@ -28,6 +27,14 @@ export const flagTable: Readonly<Record<string, FlagSpec>> = {
   "subnet-file": works("string", "/run/flannel/subnet.env", "file that tells the CNI plugin this node's subnet"),
   "healthz-ip": works("string", "0.0.0.0", "address that the health server listens on"),
   "healthz-port": works("integer", "0", "port that the health server listens on; 0 for none"),
+  "ip-masq": works("boolean", "false", "masquerade what pods send out of the pod network"),
+  "ip-masq-fully-random-disable": works("boolean", "false", "do not choose the ports of masqueraded packets at random"),
+  "iptables-forward-rules": works(
+    "boolean",
+    "true",
+    "accept pods' packets where the host would drop them (Default: true)",
+  ),
+  "iptables-resync": works("integer", "5", "accepted for flannel's sake: rules are put right as soon as they change"),
   version: works("boolean", "false", "print version and commit"),
   help: works("boolean", "false", "print this text"),
 
@@ -48,10 +55,6 @@ export const flagTable: Readonly<Record<string, FlagSpec>> = {
   "iface-regex": refused("list", "", choice),
   "iface-can-reach": refused("string", "", choice),
   "public-ipv6": refused("string", "", ipv6),
-  "ip-masq": refused("boolean", "false", firewall),
-  "ip-masq-fully-random-disable": refused("boolean", "false", firewall),
-  "iptables-resync": refused("integer", "5", firewall),
-  "iptables-forward-rules": refused("boolean", "true", firewall),
   "ip-blackhole-route": refused("boolean", "false", "the blackhole route of the node's subnet"),
   v: refused("integer", "0", klog),
   vmodule: refused("string", "", klog),

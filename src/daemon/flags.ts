@@ -18,6 +18,15 @@ export interface DaemonOptions {
   readonly publicIp: IpAddress | undefined;
   readonly subnetFile: string;
   readonly health: { readonly ip: string; readonly port: number };
+  readonly traffic: TrafficOptions;
+}
+
+/** What the firewall is to do for pods' packets. */
+export interface TrafficOptions {
+  readonly masquerade: boolean;
+  /** Whether masqueraded packets get their ports at random. */
+  readonly fullyRandom: boolean;
+  readonly forward: boolean;
 }
 
 /**
@@ -68,8 +77,6 @@ function workingFlags(): ArgsDef {
 function refuseUnbuilt({ name, value, shown }: GivenFlag): void {
   const spec = findFlag(name);
   if (spec?.missing === undefined || value === spec.default) return;
-  // There are no such rules yet, which is what it asks for.
-  if (name === "iptables-forward-rules") return;
   const given = name.includes("password") ? "" : ` with value "${value}"`;
   throw new FlagError(`Cannot use ${shown}${given}: ${spec.missing} is not built yet`);
 }
@@ -96,6 +103,12 @@ function decodeOptions(values: Readonly<Record<string, unknown>>, given: readonl
     publicIp,
     subnetFile: text("subnet-file"),
     health: { ip: text("healthz-ip"), port },
+    traffic: {
+      masquerade: values["ip-masq"] === true,
+      fullyRandom: values["ip-masq-fully-random-disable"] !== true,
+      // Without a default of citty's, whose help would then name a flag --no-…, which there is not.
+      forward: values["iptables-forward-rules"] !== false,
+    },
   };
 
   function text(name: string): string {

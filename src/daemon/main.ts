@@ -4,6 +4,7 @@ import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
 import { readPreviousSubnets } from "../lease/subnet-file.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
+import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { DirectoryLeaseSource } from "../sources/directory/directory-source.ts";
 import { errno, failedWith } from "../sys/errno.ts";
@@ -13,6 +14,8 @@ import { type DaemonOptions, type Invocation, parseInvocation, usageText } from 
 import { serveHealth } from "./health.ts";
 import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
+import { Traffic } from "./traffic.ts";
+import { TrafficWatch } from "./traffic-watch.ts";
 
 const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
 
@@ -64,14 +67,17 @@ async function runNode(options: DaemonOptions, log: Log): Promise<number> {
         () => readPreviousSubnets(options.subnetFile)[4] === undefined,
       ),
     );
-    const node = new Node({ options, source, socket, log });
+    const traffic = new Traffic(parts.use(new NetlinkSocket(NETLINK_NETFILTER)), log);
+    const node = new Node({ options, source, socket, traffic, log });
     const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));
+    // What was missing held back subnet.env, or is tried again with the rest.
+    const trafficWatch = parts.use(new TrafficWatch(traffic, () => schedule.ask(), end.reject));
     if (options.health.port !== 0) {
       parts.use(
         serveHealth(options.health, {
           async missing(): Promise<readonly string[]> {
-            await schedule.settled();
-            return node.missing;
+            await Promise.all([schedule.settled(), trafficWatch.settled()]);
+            return [...new Set([...node.missing, ...traffic.missing])];
           },
         }),
       );

@@ -19,12 +19,15 @@ import { chooseInterface, findUnchanged } from "./interface.ts";
 import { OwnLease } from "./own-lease.ts";
 import { describeFailures, describeOutcome, describePeers, describeSkipped, type LogLine } from "./report.ts";
 import { type Settings, SettingsFollower } from "./settings.ts";
+import type { Traffic } from "./traffic.ts";
+import { firewallSettings } from "./traffic-report.ts";
 
 /** What a node is made of. */
 export interface NodeParts {
   readonly options: DaemonOptions;
   readonly source: LeaseSource;
   readonly socket: NetlinkSocket;
+  readonly traffic: Traffic;
   readonly log: Log;
 }
 
@@ -88,7 +91,8 @@ export class Node {
       this.#sight = undefined;
       if (this.#trouble.fail(troubleKey, text, now)) this.#parts.log.error(text);
     }
-    const times = [this.#trouble.nextAt(), this.#reconciler.nextAt(), this.#ownLease.nextAt()];
+    const { traffic } = this.#parts;
+    const times = [this.#trouble.nextAt(), this.#reconciler.nextAt(), this.#ownLease.nextAt(), traffic.nextAt()];
     const waits = times.flatMap((time) => (time !== undefined && time > now ? [time - now] : []));
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
@@ -115,8 +119,12 @@ export class Node {
     const { problem } = this.#ownLease;
     const failures = [...(problem === undefined ? [] : [problem]), ...describeFailures(outcome.failed)];
     if (!outcome.deviceReady) return failures;
-    const { mtu } = overlay.device;
-    const file = { networks: settings.networks, subnets: lease.subnets, mtu, ipMasq: false };
+    const { traffic: options } = this.#parts.options;
+    const wanted = { networks: settings.networks, subnets: lease.subnets };
+    // Before subnet.env, which tells the plugin who masquerades.
+    const unguarded = this.#parts.traffic.follow(firewallSettings(options, settings.masquerade, wanted));
+    if (unguarded.length > 0) return [...failures, ...unguarded];
+    const file = { ...wanted, mtu: overlay.device.mtu, ipMasq: options.masquerade };
     return [...failures, ...this.#writeSubnetFile(file, now)];
   }
 

@@ -4,6 +4,7 @@ import type { Cidr } from "../addr/cidr.ts";
 import { errorText } from "../base/error.ts";
 import { decodeVxlanOptions, kernelVxlanPort, type VxlanOptions } from "../backend/vxlan-config.ts";
 import { vxlanType } from "../backend/wanted.ts";
+import type { MasqueradeConfig } from "../lease/masquerade-config.ts";
 import type { NetworkConfig } from "../lease/network-config.ts";
 import type { Log } from "../sys/log.ts";
 
@@ -14,6 +15,7 @@ export interface Settings {
   readonly networks: ByFamily<Cidr>;
   /** With the port as a number, also where the configuration leaves it to the kernel. */
   readonly options: VxlanOptions;
+  readonly masquerade: MasqueradeConfig;
 }
 
 /**
@@ -53,9 +55,12 @@ export class SettingsFollower {
         `the configuration now has ${difference}: restart flanneld to take it, the old one stays in force`,
       );
     }
-    const changed = optionTexts(options, { ...next.options, vni: options.vni });
+    const changed = [
+      ...optionTexts(options, { ...next.options, vni: options.vni }),
+      ...masqueradeTexts(before.masquerade, next.masquerade),
+    ];
     if (changed.length > 0) this.#log.info(`the configuration has changed: ${changed.join(", ")}`);
-    return { ...before, options: { ...next.options, vni: options.vni } };
+    return { ...before, options: { ...next.options, vni: options.vni }, masquerade: next.masquerade };
   }
 }
 
@@ -70,6 +75,7 @@ function readSettings(config: NetworkConfig): Settings {
     config,
     networks: config.networks,
     options: { ...options, port: options.port === 0 ? kernelVxlanPort() : options.port },
+    masquerade: config.masquerade,
   };
 }
 
@@ -91,4 +97,16 @@ function optionTexts(before: VxlanOptions, next: VxlanOptions): readonly string[
     ["Learning", before.learning, next.learning],
   ] as const;
   return pairs.flatMap(([name, old, wanted]) => (old === wanted ? [] : [`${name} ${wanted} instead of ${old}`]));
+}
+
+function masqueradeTexts(before: MasqueradeConfig, next: MasqueradeConfig): readonly string[] {
+  return families.flatMap((family) => {
+    const [enabled, cidrs] = [next.enabled[family], next.except[family].map(formatCidr).join(" ")];
+    return [
+      ...(enabled === before.enabled[family] ? [] : [`masqueradeIPv${family} ${String(enabled)}`]),
+      ...(cidrs === before.except[family].map(formatCidr).join(" ")
+        ? []
+        : [`nonMasqueradeCIDRs of IPv${family}: ${cidrs === "" ? "none" : cidrs}`]),
+    ];
+  });
 }

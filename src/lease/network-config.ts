@@ -10,6 +10,7 @@ import {
 } from "../addr/cidr.ts";
 import { type ByFamily, type Family, familyBits, findIp, formatIp, type IpAddress, isUnspecified } from "../addr/ip.ts";
 import { DecodeError, Decoder, parseJson } from "../base/decode.ts";
+import { decodeMasquerade, type MasqueradeConfig } from "./masquerade-config.ts";
 
 /** Which subnets of a network nodes get: those of one length whose first address is from `min` to `max`. */
 export interface SubnetRange {
@@ -31,6 +32,7 @@ export interface NetworkConfig {
     /** The member `Backend` with its other keys, which the backend of that type reads; absent when there is none. */
     readonly json: Decoder;
   };
+  readonly masquerade: MasqueradeConfig;
   /** Accepted with either value: tartan always uses nf_tables. */
   readonly enableNftables: boolean;
 }
@@ -69,6 +71,7 @@ export function decodeNetworkConfig(text: string): NetworkConfig {
       6: network6 === undefined ? undefined : decodeRange(document, network6),
     },
     backend,
+    masquerade: decodeMasquerade(document),
     enableNftables,
   };
 }

@@ -131,6 +131,22 @@ export class Attributes {
   }
 }
 
+/** The payloads of all attributes, in order: for lists, whose attributes have one type. */
+export function attributePayloads(bytes: Uint8Array): readonly Uint8Array[] {
+  const payloads: Uint8Array[] = [];
+  for (let offset = 0; bytes.length - offset >= headerLength;) {
+    const length = readU16(bytes, offset);
+    if (length < headerLength || offset + length > bytes.length) {
+      throw new ShortReadError(
+        `Cannot read a list's attribute of ${length} bytes at offset ${offset}: the list has ${bytes.length}`,
+      );
+    }
+    payloads.push(bytes.subarray(offset + headerLength, offset + length));
+    offset += alignTo(length, alignment);
+  }
+  return payloads;
+}
+
 /** The type of a nested attribute for the interfaces that want it marked as one (nf_tables; not rtnetlink's older ones). */
 export function nestedType(type: number): number {
   return type | NLA_F_NESTED;

@@ -39,6 +39,8 @@ const answerTimeoutMilliseconds = 5000;
 const batchLength = 100;
 /** The kernel gives out dumps in pieces of at most so many bytes, and no answer to a single request is as long. */
 const bufferLength = 32_768;
+/** A socket sends so many bytes at once, whatever net.core.wmem_default is on usual machines. */
+const usualSendBuffer = 100_000;
 /** A dump is interrupted when the table changes while it is read; so often it is tried before that is an error. */
 const dumpAttempts = 30;
 
@@ -97,6 +99,41 @@ export class NetlinkSocket implements Disposable {
     if (refusal !== undefined) throw refusal.error;
   }
 
+  /**
+   * Asks several things at once, each with one message for an answer: the answers in the requests' order, undefined where
+   * the kernel has no such thing (ENOENT). Throws any other refusal.
+   */
+  ask(requests: readonly Request[]): readonly (Reply | undefined)[] {
+    const answers: (Reply | undefined)[] = Array.from(requests, () => undefined);
+    for (let start = 0; start < requests.length; start += batchLength) {
+      const replies: Reply[] = [];
+      const first = this.#sequence + 1;
+      const refusals = this.#exchange(requests.slice(start, start + batchLength), replies);
+      for (const { error } of refusals) if (error.errno !== errno.ENOENT) throw error;
+      for (const reply of replies) answers[start + reply.sequence - first] = reply;
+    }
+    return answers;
+  }
+
+  /**
+   * Sends requests that happen as a whole or not at all, between two that the family frames them with. The indexes of
+   * the refusals count the frame in; a refusal of its first message stands for the whole and is the only one.
+   */
+  transaction(framed: readonly Request[]): readonly Refusal[] {
+    const text = framed[0]?.text ?? "";
+    const first = this.#send(framed, framed.length - 2);
+    const refusals: Refusal[] = [];
+    let lost = false;
+    while (true) {
+      const replies = this.#receiveOrLose(text, lost);
+      if (replies === "lost") lost = true;
+      // One refusal is enough to know that nothing was done.
+      else if (replies === undefined && refusals.length > 0) return refusals;
+      else if (replies === undefined) throw new NetlinkError(text, errno.ENOBUFS, "the kernel's answer was lost");
+      else if (collectRefusals(replies, { framed, first, refusals })) return refusals;
+    }
+  }
+
   /** Reads a whole table, again when it changed meanwhile. Throws a NetlinkError. */
   dump(request: Request): readonly Reply[] {
     for (let attempt = 0; attempt < dumpAttempts; attempt++) {
@@ -112,14 +149,8 @@ export class NetlinkSocket implements Disposable {
 
   /** Only the last request asks for an acknowledgement: the refusals of those before it arrive without being asked for. */
   #exchange(requests: readonly Request[], answers: Reply[]): Refusal[] {
-    const first = this.#sequence + 1;
-    const last = this.#sequence + requests.length;
-    const writer = new ByteWriter(requests.length * 160);
-    for (const request of requests) {
-      this.#sequence++;
-      encodeRequest(writer, request, NLM_F_REQUEST | (this.#sequence === last ? NLM_F_ACK : 0), this.#sequence);
-    }
-    sendDatagram(this.#fd, writer.finish());
+    const first = this.#send(requests, requests.length - 1);
+    const last = this.#sequence;
     const refusals: Refusal[] = [];
     while (true) {
       for (const reply of this.#receive(requests[requests.length - 1]?.text ?? "")) {
@@ -135,6 +166,21 @@ export class NetlinkSocket implements Disposable {
         }
       }
     }
+  }
+
+  /** Sends requests in one datagram and returns the sequence number of the first; one is to be acknowledged. */
+  #send(requests: readonly Request[], acknowledged: number): number {
+    const first = this.#sequence + 1;
+    const writer = new ByteWriter(requests.length * 160);
+    for (const [index, request] of requests.entries()) {
+      encodeRequest(writer, request, NLM_F_REQUEST | (index === acknowledged ? NLM_F_ACK : 0), ++this.#sequence);
+    }
+    const bytes = writer.finish();
+    if (bytes.length > usualSendBuffer) {
+      setOption(this.#fd, socketConstants.SOL_SOCKET, socketConstants.SO_SNDBUFFORCE, bytes.length);
+    }
+    sendDatagram(this.#fd, bytes);
+    return first;
   }
 
   /** The whole table, or undefined when it changed while it was read. */
@@ -161,15 +207,45 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
+  /** Like receive, but says "lost" when more came than the buffer held; after that, undefined when nothing is left. */
+  #receiveOrLose(text: string, lostBefore: boolean): readonly Reply[] | "lost" | undefined {
+    try {
+      return this.#receive(text, lostBefore ? socketConstants.MSG_DONTWAIT : 0);
+    } catch (error) {
+      if (failedWith(error, errno.ENOBUFS)) return "lost";
+      if (lostBefore && failedWith(error, errno.ETIMEDOUT)) return undefined;
+      throw error;
+    }
+  }
+
   /** One datagram's messages. They stay valid, since each datagram is copied out of the buffer. */
-  #receive(text: string): readonly Reply[] {
-    const length = receiveDatagram(this.#fd, this.#buffer);
+  #receive(text: string, flags = 0): readonly Reply[] {
+    const length = receiveDatagram(this.#fd, this.#buffer, flags);
     if (length === undefined) throw new NetlinkError(text, errno.ETIMEDOUT, "the kernel did not answer");
     if (length > this.#buffer.length) {
       throw new NetlinkError(text, errno.ENOBUFS, `an answer of ${length} bytes is larger than the buffer`);
     }
     return decodeReplies(this.#buffer.slice(0, length));
   }
+}
+
+interface OpenTransaction {
+  readonly framed: readonly Request[];
+  readonly first: number;
+  readonly refusals: Refusal[];
+}
+
+/** Adds the refusals among the replies; true when the answer is complete with them. */
+function collectRefusals(replies: readonly Reply[], { framed, first, refusals }: OpenTransaction): boolean {
+  for (const reply of replies) {
+    const index = reply.sequence - first;
+    const request = framed[index];
+    if (request === undefined || !isAcknowledgement(reply)) continue;
+    const error = findRefusal(reply, request.text);
+    if (error !== undefined) refusals.push({ index, error });
+    if (index === framed.length - 2 || index === 0) return true;
+  }
+  return false;
 }
 
 /** Like dump, but nothing where the device it asks about is gone, or the table was never made. */

@@ -11,7 +11,7 @@ Commands:
 
 Programs, called by these names through links or copies, or as "tartan NAME":
   flanneld   the daemon of a node
-  flannel, bridge, host-local, loopback
+  flannel, bridge, host-local, portmap, loopback
              CNI plugins
   install-cni
              puts executable, plugins and configuration in place on a node

@@ -32,6 +32,7 @@ const symbols = {
   // Sockets
   socket: { args: ["int", "int", "int"], returns: "int" },
   bind: { args: ["int", "ptr", "u32"], returns: "int" },
+  getsockopt: { args: ["int", "int", "int", "ptr", "ptr"], returns: "int" },
   setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
   sendto: { args: ["int", "ptr", "usize", "int", "ptr", "u32"], returns: "i64" },
   recvfrom: { args: ["int", "ptr", "usize", "int", "ptr", "ptr"], returns: "i64" },

@@ -1,4 +1,4 @@
-import { ByteWriter } from "../base/bytes.ts";
+import { ByteWriter, readU32 } from "../base/bytes.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { lastErrno, libc } from "./libc.ts";
@@ -6,6 +6,7 @@ import { lastErrno, libc } from "./libc.ts";
 /** Socket numbers of the kernel (include/linux/socket.h, include/uapi/asm-generic/socket.h, include/linux/net.h). */
 export const socketConstants = {
   AF_INET: 2,
+  AF_INET6: 10,
   AF_NETLINK: 16,
   AF_PACKET: 17,
   SOCK_RAW: 3,
@@ -14,6 +15,7 @@ export const socketConstants = {
   SOL_SOCKET: 1,
   SO_RCVBUF: 8,
   SO_SNDBUF: 7,
+  SO_SNDBUFFORCE: 32,
   SO_RCVBUFFORCE: 33,
   SO_RCVTIMEO: 20,
   MSG_DONTWAIT: 0x40,
@@ -44,6 +46,13 @@ export function setOptionBytes(socket: Fd, level: number, option: number, value:
     "set socket option",
     `${level}/${option}`,
   );
+}
+
+/** Reads an option into `value`, which may hold a question to it, and returns the option's length. Throws a SyscallError. */
+export function getOptionBytes(socket: Fd, level: number, option: number, value: Uint8Array): number {
+  const length = new ByteWriter(4).i32(value.length).finish();
+  checked(libc.getsockopt(socket.number, level, option, value, length), "read socket option", `${level}/${option}`);
+  return readU32(length, 0);
 }
 
 /** Sends one datagram, to `address` where the socket has no fixed peer. Throws a SyscallError. */

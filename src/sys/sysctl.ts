@@ -4,7 +4,7 @@ import { findText, overwriteText } from "./file.ts";
  * The value of a kernel setting of the calling thread's network namespace, without the line's end; undefined when the
  * kernel has no such setting. `key` is its path below /proc/sys: `net/ipv4/ip_forward`. Like: sysctl -n
  */
-function findSysctl(key: string): string | undefined {
+export function findSysctl(key: string): string | undefined {
   return findText(`/proc/sys/${key}`)?.trimEnd();
 }
 

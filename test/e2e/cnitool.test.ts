@@ -11,15 +11,21 @@ import {
   listNodeLeftovers,
 } from "../helpers/cni-node.ts";
 import { cnitool, failingCnitool } from "../helpers/cnitool.ts";
-import { ownConflist, stockConflist } from "../helpers/conflists.ts";
+import { subnetEnv } from "../helpers/cni-host.ts";
+import { doubledConflist, ownConflist, stockConflist } from "../helpers/conflists.ts";
+import { fetchGreeting, startGreeter } from "../helpers/greeter.ts";
 import { listAddresses, listLinks } from "../helpers/kernel.ts";
 import { createNetns } from "../helpers/netns.ts";
 import type { TestNetns } from "../helpers/netns.ts";
+import { podElements, ruleset } from "../helpers/nftables.ts";
 import type { TestNode } from "../helpers/node.ts";
 import { peerProgram } from "../helpers/peers.ts";
 import { describeWith } from "../helpers/require.ts";
+import { upstreamPlugins } from "../helpers/upstream.ts";
 
 const needs = ["root", "executable", "link:veth", "link:bridge", "peer:cnitool"] as const;
+
+const hostPort = { capabilities: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] } };
 
 const rows = [
   { list: "the stock conflist", conflist: stockConflist, spoken: "0.3.1" },
@@ -77,20 +83,67 @@ await describeWith(needs, "cnitool", () => {
     expect(await podAddresses(pod)).toEqual(["10.244.1.77/24"]);
   });
 
-  test("fails where a port mapping is asked for, and then deletes without a trace", async () => {
-    await using node = await createCniNode(stockConflist);
+  test.each([
+    { name: "our conflist", conflist: ownConflist },
+    { name: "the stock conflist", conflist: stockConflist },
+    { name: "our conflist with portmap behind it", conflist: doubledConflist },
+  ])(
+    "maps ports once with $name, and deletes without a trace, also when the runtime forgot the mappings",
+    async ({ conflist }) => {
+      await using node = await createCniNode(conflist);
+      await using pod = await createNetns();
+      await cnitool(node, "add", pod, hostPort);
+      await using greeter = await startGreeter(pod, 80);
+      expect(await fetchGreeting(node.netns, "127.0.0.1", 8080)).toBe("hello");
+      expect(await fetchGreeting(pod, "10.244.1.1", 8080)).toBe("hello");
+      expect(await podElements(node.netns)).toHaveLength(4);
+      await greeter.stop();
+      await cnitool(node, "del", pod, {});
+      expect(await podElements(node.netns)).toEqual([]);
+      expect(await podAddresses(pod)).toEqual([]);
+      const left = await listNodeLeftovers(node);
+      expect(left.filter((line) => !line.startsWith("nft "))).toEqual([...lastingAfter("10.244.1.2")]);
+    },
+  );
+
+  test.each([
+    { from: "the stock conflist", before: stockConflist, to: "ours", after: ownConflist },
+    { from: "our conflist", before: ownConflist, to: "the stock one", after: stockConflist },
+  ])("deletes a pod with a host port that was added with $from, with $to", async ({ before, after }) => {
+    await using node = await createCniNode(before);
     await using pod = await createNetns();
-    const options = { capabilities: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] } };
-    expect(await failingCnitool(node, "add", pod, options)).toContain(
-      'unsupported field "runtimeConfig.portMappings": host port 8080 to container port 80 (tcp)',
-    );
-    const { stderr } = await cnitool(node, "del", pod, options);
-    expect(stderr).toBe(
-      "portmap: mapping of ports is not built yet: rules that another portmap has made for this container stay\n",
-    );
+    await cnitool(node, "add", pod, hostPort);
+    await installConflist(node, after);
+    await cnitool(node, "del", pod, hostPort);
+    expect(await podElements(node.netns)).toEqual([]);
     expect(await podAddresses(pod)).toEqual([]);
-    expect(await listNodeLeftovers(node)).toEqual([...lastingAfter("10.244.1.2")]);
   });
+});
+
+await describeWith([...needs, "peer:cni-plugins", "peer:flannel-cni", "tool:iptables"], "cnitool after a move", () => {
+  test.each(["iptables", "nftables"])(
+    "deletes a pod that upstream's plugins added with a host port by %s",
+    async (backend) => {
+      const portmap = { type: "portmap", backend, capabilities: { portMappings: true } };
+      const before = { ...stockConflist, plugins: [...stockConflist.plugins.slice(0, 1), portmap] };
+      await using node = await createCniNode(before);
+      await using pod = await createNetns();
+      await installForeign(node, { ...upstreamPlugins, portmap: peerProgram("cni-plugins", "portmap") });
+      // As upstream's daemon leaves it when it does not masquerade: its bridge plugin does.
+      await node.write("run/flannel/subnet.env", subnetEnv);
+      await cnitool(node, "add", pod, hostPort);
+      await using greeter = await startGreeter(pod, 80);
+      expect(await fetchGreeting(node.netns, "127.0.0.1", 8080)).toBe("hello");
+      expect(await ruleset(node.netns)).toContain("10.244.1.2");
+      await greeter.stop();
+      await installOurPlugins(node);
+      await installConflist(node, ownConflist);
+      await cnitool(node, "del", pod, hostPort);
+      expect(await ruleset(node.netns)).not.toContain("10.244.1.2");
+      expect(await ruleset(node.netns)).not.toContain("8080");
+      expect(await podAddresses(pod)).toEqual([]);
+    },
+  );
 });
 
 await describeWith(needs, "cnitool check", () => {

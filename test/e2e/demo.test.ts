@@ -92,7 +92,7 @@ await describeWith(kernel, "tartan demo", () => {
     expect(subnetFile).toHaveLength(4);
     expect(subnetFile[0]).toBe("FLANNEL_NETWORK=10.244.0.0/16");
     expect(subnetFile[1]).toMatch(/^FLANNEL_SUBNET=10\.244\.\d+\.1\/24$/);
-    expect(subnetFile.slice(2)).toEqual(["FLANNEL_MTU=1450", "FLANNEL_IPMASQ=false"]);
+    expect(subnetFile.slice(2)).toEqual(["FLANNEL_MTU=1450", "FLANNEL_IPMASQ=true"]);
     const tunnel = block(stdout, "node1# ip -d addr show dev flannel.1").join("\n");
     expect(tunnel).toContain(" mtu 1450 ");
     expect(tunnel).toContain("vxlan id 1 local 192.168.124.130 dev eth0 dstport 8472 nolearning");

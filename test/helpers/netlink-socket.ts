@@ -10,7 +10,7 @@ export function openNetns(netns: TestNetns): Netns {
 }
 
 /** A socket of ours in a test's namespace; the test process is inside only while it opens it. */
-export function openNetlink(netns: TestNetns): NetlinkSocket {
+export function openNetlink(netns: TestNetns, protocol?: number): NetlinkSocket {
   using namespace = openNetns(netns);
-  return inNetns(namespace, () => new NetlinkSocket());
+  return inNetns(namespace, () => new NetlinkSocket(protocol));
 }

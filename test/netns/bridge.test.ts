@@ -114,19 +114,6 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     );
   });
 
-  for (const key of ["ipMasq", "macspoofchk"]) {
-    test(`ADD refuses "${key}" by name and changes nothing`, async () => {
-      await using plugins = await createExecutableDirectory();
-      await using host = await createCniHost(plugins.path);
-      const pod = await host.addPod();
-      const before = await host.leftovers();
-      const refusal = await failure(host, host.bridgeConfig({ [key]: true }), pod);
-      expect(refusal).toStartWith(`2 unsupported field "${key}" with value true: it is not built yet`);
-      expect(await host.leftovers()).toEqual(before);
-      await host.add(host.bridgeConfig({ [key]: false }), { pod });
-    });
-  }
-
   test("DEL succeeds for a pod that was never added, whose namespace is gone, or whose path is a plain file", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);

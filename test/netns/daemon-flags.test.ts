@@ -7,7 +7,6 @@ import { describeWith } from "../helpers/require.ts";
 await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld", () => {
   for (const { flags, env, words } of [
     { flags: [], words: /etcd.* is not built yet; give --lease-dir DIR/ },
-    { flags: ["--lease-dir", "/tmp", "--ip-masq"], words: /Cannot use --ip-masq .*the firewall is not built yet/ },
     { flags: ["-kube-subnet-mgr"], words: /Cannot use --kube-subnet-mgr .*Kubernetes is not built yet/ },
     {
       flags: ["--lease-dir", "/tmp", "--frobnicate=1"],
@@ -17,8 +16,8 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     { flags: ["--lease-dir"], words: /Cannot use flag --lease-dir: its value is missing/ },
     {
       flags: [],
-      env: { FLANNELD_IP_MASQ: "true" },
-      words: /Cannot use FLANNELD_IP_MASQ .*the firewall is not built yet/,
+      env: { FLANNELD_KUBE_SUBNET_MGR: "true" },
+      words: /Cannot use FLANNELD_KUBE_SUBNET_MGR .*Kubernetes is not built yet/,
     },
     {
       flags: ["--lease-dir", "/tmp"],

@@ -7,6 +7,7 @@ import { type CniHost, createCniHost, type TestPod } from "../helpers/cni-host.t
 import { resultAddresses } from "../helpers/cni.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
 import { findLink, listAddresses } from "../helpers/kernel.ts";
+import { podElements } from "../helpers/nftables.ts";
 import { describeWith } from "../helpers/require.ts";
 
 function statePath(host: CniHost, pod: TestPod): string {
@@ -99,23 +100,26 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel"
     expect(await readdir(host.directory.path)).toEqual(["subnet.env"]);
   });
 
-  test("ADD that would have to masquerade is refused, and told the way out", async () => {
+  test("ADD masquerades where the daemon does not, and DEL takes that back", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);
     const pod = await host.addPod();
-    for (const delegate of [{ isDefaultGateway: true }, { ipMasq: true }]) {
-      const told = await failure(host, host.flannelConfig({ delegate }), pod);
-      expect(told).toStartWith("2 ");
-      expect(told).toContain('"ipMasq": false');
-      expect(told).toContain('"delegate"');
-      expect(await podTraces(host)).toEqual([]);
-      expect(await findLink(host.netns, "cni0")).toBeUndefined();
+    const env = await readFile(host.subnetFile, "utf8");
+    for (const [members, masquerades] of [
+      [{ delegate: { isDefaultGateway: true } }, true],
+      [{ delegate: { ipMasq: true } }, true],
+      [{ delegate: { ipMasq: false } }, false],
+    ] as const) {
+      await host.add(host.flannelConfig(members), { pod });
+      expect(await podElements(host.netns)).toHaveLength(masquerades ? 2 : 0);
+      await host.delete(host.flannelConfig(members), { pod });
+      expect(await podElements(host.netns)).toEqual([]);
     }
     // When the daemon does it, nothing is left to ask for.
-    const env = await readFile(host.subnetFile, "utf8");
     await writeFile(host.subnetFile, env.replace("FLANNEL_IPMASQ=false", "FLANNEL_IPMASQ=true"));
     const config = host.flannelConfig({ delegate: { isDefaultGateway: true } });
     await host.add(config, { pod });
+    expect(await podElements(host.netns)).toEqual([]);
     await host.delete(config, { pod });
     expect(await podTraces(host)).toEqual([]);
   });
@@ -211,7 +215,7 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
       { delegate: { type: "nowhere" } },
       { delegate: { name: "x" } },
       { delegate: { type: 5 } },
-      { delegate: { ipMasq: true } },
+      { delegate: { ipMasq: 5 } },
       { ipam: { routes: "x" } },
       { ipam: { subnet: "10.0.0.1/24" } },
     ]) {

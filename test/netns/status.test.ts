@@ -63,7 +63,7 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS",
     const cases: readonly (readonly [JsonObject, string])[] = [
       [host.flannelConfig({ delegate: { name: "x" } }), "'delegate' dictionary must not have 'name' field"],
       [host.flannelConfig({ subnetFile: 5 }), "failed to load flannel netconf file"],
-      [host.flannelConfig({ delegate: { ipMasq: true } }), 'unsupported field "ipMasq"'],
+      [host.flannelConfig({ delegate: { ipMasq: true, ipMasqBackend: "ebpf" } }), 'unknown ipmasq backend "ebpf"'],
       [host.bridgeConfig({ vlan: 5000 }), "invalid VLAN ID 5000"],
       [host.bridgeConfig({ mtu: "1450" }), 'failed to load netconf: Cannot read "mtu"'],
       [host.bridgeConfig({ promiscMode: true }), "cannot set hairpin mode and promiscuous mode"],

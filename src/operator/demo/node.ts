@@ -41,6 +41,7 @@ export function daemonArgv(place: Place, node: string): readonly string[] {
     place.leases,
     "--iface",
     nodeInterface,
+    "--ip-masq",
     "--subnet-file",
     subnetFile,
   ];

@@ -29,12 +29,9 @@ export function addressDirectory(node: DemoNode): string {
   return `${node.directory}/networks/cbr0`;
 }
 
-/**
- * Writes flannel's stock conflist. Its own are the paths, since both nodes share one file system, and `ipMasq`, as no
- * traffic leaves the demo.
- */
+/** Writes flannel's stock conflist. Its own are the paths, since both nodes share one file system. */
 export function writeConflist(node: DemoNode): void {
-  const delegate = { hairpinMode: true, isDefaultGateway: true, ipMasq: false };
+  const delegate = { hairpinMode: true, isDefaultGateway: true };
   const flannel = {
     type: "flannel",
     delegate,

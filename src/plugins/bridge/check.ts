@@ -10,6 +10,7 @@ import { findNetns, inNetns, type Netns } from "../../sys/netns.ts";
 import { type BridgeConfig, decodeBridgeConfig, wantedMacOf } from "./config.ts";
 import { checkAddressing } from "./check-pod.ts";
 import { wantedVlans } from "./port.ts";
+import { checkRules } from "./rules.ts";
 
 /** Throws an Error for the first thing that is missing or not as the previous result says. */
 export function checkAttachment(request: CniRequest): void {
@@ -28,6 +29,7 @@ export function checkAttachment(request: CniRequest): void {
   const container = checkContainer(podSocket, request, config, prevResult);
   checkHostVeth(socket, { config, bridge, container, netns }, prevResult);
   checkAddressing(podSocket, container, prevResult);
+  if (container.mac !== undefined) checkRules(request, config, { ips: prevResult.ips, mac: container.mac });
 }
 
 function checkBridge(socket: NetlinkSocket, config: BridgeConfig, { interfaces }: CniResult): Link {

@@ -4,7 +4,7 @@ import type { PluginConfig } from "../../cni/config.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniRequest } from "../../cni/plugin.ts";
 import { type CniDns, decodeDns } from "../../cni/result.ts";
-import { decodeExtras, decodeWantedMac, type ExtraConfig, mayHaveExtras, noExtras, notBuilt } from "./extra-config.ts";
+import { decodeExtras, decodeWantedMac, type ExtraConfig, mayHaveExtras, noExtras } from "./extra-config.ts";
 
 /** The bridge plugin's configuration (the reference's documentation, plugins/main/bridge). */
 export interface BridgeConfig {
@@ -15,6 +15,8 @@ export interface BridgeConfig {
   /** Bytes; 0 leaves the kernel's default. */
   readonly mtu: number;
   readonly hairpin: boolean;
+  /** True when the container's packets that leave its subnet get the host's address as their source. */
+  readonly ipMasq: boolean;
   /** Type of the IPAM plugin; empty for a bridge without addresses. */
   readonly ipamType: string;
   /** Replaces what the IPAM plugin says, when it says anything. */
@@ -22,7 +24,10 @@ export interface BridgeConfig {
   readonly extras: ExtraConfig;
 }
 
-/** Reads the configuration. Throws a CniError for what is wrong and for what is not built yet. */
+/** The reference's; whichever is asked for, the rules are nf_tables'. */
+const masqueradeBackends: readonly string[] = ["", "iptables", "nftables"];
+
+/** Reads the configuration. Throws a CniError for what is wrong. */
 export function decodeBridgeConfig(config: PluginConfig): BridgeConfig {
   try {
     const decoded = decodeKeys(config);
@@ -54,7 +59,6 @@ export function wantedMacOf(request: CniRequest, config: BridgeConfig): MacAddre
 
 function decodeKeys(config: PluginConfig): BridgeConfig {
   const { decoder } = config;
-  if (decoder.field("ipMasq").boolean() === true) throw notBuilt("ipMasq");
   const isDefaultGateway = decoder.field("isDefaultGateway").boolean() ?? false;
   const bridge = decoder.field("bridge").string() ?? "";
   return {
@@ -64,6 +68,7 @@ function decodeKeys(config: PluginConfig): BridgeConfig {
     forceAddress: decoder.field("forceAddress").boolean() ?? false,
     mtu: decoder.field("mtu").integer(0, 65_535) ?? 0,
     hairpin: decoder.field("hairpinMode").boolean() ?? false,
+    ipMasq: decoder.field("ipMasq").boolean() ?? false,
     ipamType: decodeIpamType(decoder),
     dns: decodeDns(decoder.field("dns")),
     extras: mayHaveExtras(config.json) ? decodeExtras(decoder) : noExtras,
@@ -76,7 +81,10 @@ function decodeIpamType(decoder: Decoder): string {
   throw new CniError(cniCode.invalidConfig, `plugin "${type}" is no IPAM plugin: it gives out no addresses`);
 }
 
-function checkTogether({ ipamType, hairpin, extras }: BridgeConfig): void {
+function checkTogether({ ipamType, hairpin, ipMasq, extras }: BridgeConfig): void {
+  if (ipMasq && !masqueradeBackends.includes(extras.ipMasqBackend)) {
+    throw new CniError(cniCode.invalidConfig, `unknown ipmasq backend "${extras.ipMasqBackend}"`);
+  }
   if (ipamType !== "" && extras.containerDown) {
     throw new CniError(cniCode.invalidConfig, "cannot use IPAM when DisableContainerInterface flag is set");
   }

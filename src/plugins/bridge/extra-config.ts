@@ -19,6 +19,10 @@ export interface ExtraConfig {
   readonly containerDown: boolean;
   /** The container's MAC address, from `args.cni` or, above it, the runtime. */
   readonly mac: MacAddress | undefined;
+  /** `macspoofchk`: frames of the container with another source than its MAC address are dropped. */
+  readonly macCheck: boolean;
+  /** `ipMasqBackend`: how the reference would masquerade. */
+  readonly ipMasqBackend: string;
 }
 
 /** What holds where none of the keys is there. */
@@ -31,6 +35,8 @@ export const noExtras: ExtraConfig = {
   detectDuplicates: false,
   containerDown: false,
   mac: undefined,
+  macCheck: false,
+  ipMasqBackend: "",
 };
 
 /** Keys that say nothing of the extras, as runtimes and flannel write them. Others may be rare ones, in any case. */
@@ -65,9 +71,6 @@ export function decodeExtras(config: Decoder): ExtraConfig {
   if (vlan < 0 || vlan > largestVlan) {
     throw invalid(`invalid VLAN ID ${vlan} (must be between 0 and ${largestVlan})`);
   }
-  if (config.field("macspoofchk").boolean() === true) throw notBuilt("macspoofchk");
-  // Says how to masquerade, and nothing where nothing is masqueraded.
-  config.field("ipMasqBackend").string();
   return {
     promiscuous: config.field("promiscMode").boolean() ?? false,
     vlan,
@@ -77,6 +80,8 @@ export function decodeExtras(config: Decoder): ExtraConfig {
     detectDuplicates: config.field("enabledad").boolean() ?? false,
     containerDown: config.field("disableContainerInterface").boolean() ?? false,
     mac: decodeMac(config),
+    macCheck: config.field("macspoofchk").boolean() ?? false,
+    ipMasqBackend: config.field("ipMasqBackend").string() ?? "",
   };
 }
 
@@ -86,13 +91,6 @@ export function decodeWantedMac(text: string): MacAddress | undefined {
   const mac = findMac(text);
   if (mac === undefined) throw invalid(`address ${text}: invalid MAC address`);
   return mac;
-}
-
-/** The error for a key that comes with the firewall. */
-export function notBuilt(key: string): CniError {
-  const hint = key === "ipMasq" ? `; set "ipMasq": false (for flannel: in "delegate") to go on without masquerade` : "";
-  const message = `unsupported field "${key}" with value true: it is not built yet${hint}`;
-  return new CniError(cniCode.unsupportedField, message);
 }
 
 function decodeMac(config: Decoder): MacAddress | undefined {

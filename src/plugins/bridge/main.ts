@@ -24,6 +24,7 @@ import { removeStaleVeths } from "./gc.ts";
 import { type Bridge, ensureBridge, ensureForwarding, ensureGateways, type GatewayDevice, gatewaysOf } from "./host.ts";
 import { configurePod, routesWithDefaults } from "./pod.ts";
 import { configurePort } from "./port.ts";
+import { addRules, removeRules, removeStaleRules } from "./rules.ts";
 import { addVeth, removeContainerInterface, removeHostVeth, waitUntilRunning } from "./veth.ts";
 import { ensureVlanGateway } from "./vlan-gateway.ts";
 
@@ -66,6 +67,7 @@ function add(request: CniRequest): CniResult {
     configurePod(netns, { interfaceName: request.interfaceName, ips: ipam.ips, routes, detectDuplicates });
     waitUntilRunning(socket, attachment);
   }
+  addRules(request, config, { ips: ipam.ips, mac: containerMac }, undo);
   undo.keep();
   return {
     interfaces: interfacesOf(attachment, { config, device, containerMac, netns, vlanGateway }),
@@ -83,6 +85,7 @@ function del(request: CniRequest): void {
   const ipamType = ipamTypeOf(request.config);
   runAll([
     (): void => removeLinks(request),
+    (): void => removeRules(request),
     (): void => {
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },
@@ -94,6 +97,7 @@ function gc(request: CniGcRequest): void {
   const ipamType = ipamTypeOf(request.config);
   runAll([
     (): void => removeStaleVeths(request),
+    (): void => removeStaleRules(request),
     (): void => {
       if (ipamType !== "") delegateGc(request, ipamType, request.config.json);
     },

@@ -4,6 +4,7 @@ import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
 import { validAttachmentKeys } from "../../cni/attachments.ts";
 import { delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus } from "../../cni/delegate.ts";
+import { withPrevResult } from "../../cni/config.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest, ValidAttachments } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
@@ -36,12 +37,21 @@ export const flannel: CniPlugin = {
 function add(request: CniRequest): CniResult {
   const config = decodeFlannelConfig(request.config);
   const json = buildDelegateConfig(config, awaitSubnetEnv(config.subnetFile, request.netns));
+  checkPorts(request);
   using undo = new Undo();
   undo.defer(saveState(stateKey(request, config), json));
+  const result = addByDelegate(request, config, json);
+  if (hasPorts(request)) {
+    undo.defer(() => delegateDel(request, delegateType(config), json));
+    addPorts(request, result);
+  }
+  undo.keep();
+  return result;
+}
+
+function addByDelegate(request: CniRequest, config: FlannelConfig, json: JsonObject): CniResult {
   try {
-    const result = delegateAdd(request, delegateType(config), json);
-    undo.keep();
-    return result;
+    return delegateAdd(request, delegateType(config), json);
   } catch (error) {
     throw error instanceof CniError ? error : new Error("failed to delegate add", { cause: error });
   }
@@ -55,8 +65,13 @@ function del(request: CniRequest): void {
   const config = decodeFlannelConfig(request.config);
   const key = stateKey(request, config);
   const state = findState(key);
-  if (state === undefined) deleteUnrecorded(request, config);
-  else delegateDel(request, state.type, state.json);
+  runAll([
+    (): void => portsPlugin(request).del(request),
+    (): void => {
+      if (state === undefined) deleteUnrecorded(request, config);
+      else delegateDel(request, state.type, state.json);
+    },
+  ]);
   removeState(key);
 }
 
@@ -66,6 +81,7 @@ function check(request: CniRequest): void {
   const state = findState(stateKey(request, config));
   const json = state?.json ?? buildDelegateConfig(config, loadSubnetEnv(config.subnetFile));
   delegateCheck(request, state?.type ?? delegateType(config), withMembers(request, json, ["cniVersion", "prevResult"]));
+  if (hasPorts(request)) portsPlugin(request).check(request);
 }
 
 /**
@@ -75,9 +91,14 @@ function check(request: CniRequest): void {
 function gc(request: CniGcRequest): void {
   const config = decodeFlannelConfig(request.config);
   const json = findRebuilt(request, config);
-  // Without a readable subnet.env only our own plugins know what to free; the others' error is that file's.
-  if (json === undefined) loadSubnetEnv(config.subnetFile);
-  else delegateGc(request, delegateType(config), withMembers(request, json, validAttachmentKeys));
+  runAll([
+    (): void => portsPlugin(request).gc(request),
+    (): void => {
+      // Without a readable subnet.env only our own plugins know what to free; the others' error is that file's.
+      if (json === undefined) loadSubnetEnv(config.subnetFile);
+      else delegateGc(request, delegateType(config), withMembers(request, json, validAttachmentKeys));
+    },
+  ]);
   const stale = listStates(config.dataDir, config.name).filter((state) => !isValid(state, request.valid));
   runAll(
     stale.map(
@@ -95,6 +116,26 @@ function status(request: CniNetworkRequest): void {
     return [delegateType(config), buildDelegateConfig(config, loadSubnetEnv(config.subnetFile))];
   });
   delegateStatus(request, type, json);
+}
+
+/** The plugin that maps ports; flannel does it with its own entry's configuration, when that has the capability. */
+function portsPlugin({ builtIn }: CniRequest | CniGcRequest): CniPlugin {
+  const plugin = builtIn.get("portmap");
+  if (plugin === undefined) throw new Error("Cannot map ports: portmap is not built in");
+  return plugin;
+}
+
+function hasPorts({ config }: CniRequest): boolean {
+  return !config.decoder.field("runtimeConfig").field("portMappings").absent;
+}
+
+/** What is wrong is said before there is a pod to take back. */
+function checkPorts(request: CniRequest): void {
+  if (hasPorts(request)) portsPlugin(request).checkConfig?.(request.config);
+}
+
+function addPorts(request: CniRequest, result: CniResult): void {
+  portsPlugin(request).add({ ...request, config: withPrevResult(request.config, result) });
 }
 
 function stateKey(request: CniRequest, config: FlannelConfig): StateKey {

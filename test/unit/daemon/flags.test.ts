@@ -10,6 +10,7 @@ const defaults: DaemonOptions = {
   publicIp: undefined,
   subnetFile: "/run/flannel/subnet.env",
   health: { ip: "0.0.0.0", port: 0 },
+  traffic: { masquerade: false, fullyRandom: true, forward: true },
 };
 
 function options(words: readonly string[], env: Record<string, string> = {}): DaemonOptions {
@@ -31,7 +32,14 @@ test.each<readonly [readonly string[], Partial<DaemonOptions>]>([
   [["--lease-dir=/l", "--subnet-file", "/s"], { subnetFile: "/s" }],
   [["--lease-dir=/l", "--healthz-ip=::1", "--healthz-port", "8081"], { health: { ip: "::1", port: 8081 } }],
   [["--lease-dir=/l", "--version=false", "--ip-masq=0", "-kube-subnet-mgr=False"], {}],
-  [["--lease-dir=/l", "--iptables-forward-rules=false", "-v", "0"], {}],
+  [
+    ["--lease-dir=/l", "--iptables-forward-rules=false", "-v", "0"],
+    { traffic: { masquerade: false, fullyRandom: true, forward: false } },
+  ],
+  [
+    ["--lease-dir=/l", "-ip-masq", "--ip-masq-fully-random-disable", "--iptables-resync=30"],
+    { traffic: { masquerade: true, fullyRandom: false, forward: true } },
+  ],
 ])("parseInvocation() takes %j", (words, expected) => {
   expect(options(words)).toEqual({ ...defaults, ...expected });
 });
@@ -81,7 +89,11 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
     {},
     'Cannot use --public-ip with value "fd00::1": it must be the IPv4 address of a node',
   ],
-  [["--lease-dir=/l", "--ip-masq"], {}, 'Cannot use --ip-masq with value "true": the firewall is not built yet'],
+  [
+    ["--lease-dir=/l", "--ip-blackhole-route"],
+    {},
+    'Cannot use --ip-blackhole-route with value "true": the blackhole route of the node\'s subnet is not built yet',
+  ],
   [
     ["--kube-subnet-mgr"],
     {},
@@ -101,8 +113,8 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   [["--public-ipv6=fd00::1"], {}, 'Cannot use --public-ipv6 with value "fd00::1": IPv6 is not built yet'],
   [
     ["--lease-dir=/l"],
-    { FLANNELD_IP_MASQ: "true" },
-    'Cannot use FLANNELD_IP_MASQ with value "true": the firewall is not built yet',
+    { FLANNELD_KUBE_SUBNET_MGR: "true" },
+    'Cannot use FLANNELD_KUBE_SUBNET_MGR with value "true": the lease source Kubernetes is not built yet',
   ],
   [
     ["--lease-dir=/l"],
@@ -122,7 +134,6 @@ test("parseInvocation() takes every flag that is not built at its default, and r
   for (const [name, { kind, default: initial, missing }] of Object.entries(flagTable)) {
     if (missing === undefined) continue;
     expect(options(["--lease-dir=/l", `--${name}=${initial}`])).toEqual(defaults);
-    if (name === "iptables-forward-rules") continue;
     const other = { string: "other", list: "other", integer: "77", boolean: initial === "true" ? "false" : "true" }[
       kind
     ];

@@ -81,7 +81,7 @@ for (const [json, wanted] of [
   [{ vlanTrunk: [{ id: 4095 }] }, "7 incorrect trunk id parameter"],
   [{ vlanTrunk: {} }, 'Cannot read "vlanTrunk": it must be a list, and is an object'],
   [{ promiscMode: 1 }, 'Cannot read "promiscMode": it must be true or false, and is the number 1'],
-  [{ macspoofchk: true }, '2 unsupported field "macspoofchk" with value true: it is not built yet'],
+  [{ macspoofchk: 1 }, 'Cannot read "macspoofchk": it must be true or false, and is the number 1'],
   [{ runtimeConfig: { mac: "02:00" } }, "7 address 02:00: invalid MAC address"],
   [{ ipMasqBackend: 5 }, 'Cannot read "ipMasqBackend": it must be a string, and is the number 5'],
 ] as const) {

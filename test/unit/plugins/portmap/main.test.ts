@@ -47,31 +47,16 @@ test("portmap needs a previous result", () => {
   expect(errorLine(call("CHECK"))).toBe("999 Required prevResult missing");
 });
 
-test("portmap ADD and CHECK refuse a mapping by name", () => {
-  const wanted =
-    '2 unsupported field "runtimeConfig.portMappings": host port 8080 to container port 80 (tcp) cannot be mapped:' +
-    " it is not built yet";
-  expect(errorLine(call("ADD", mapped(mapping)))).toBe(wanted);
-  expect(errorLine(call("CHECK", mapped(mapping)))).toBe(wanted);
-});
-
-test("portmap DEL succeeds whatever it is told, and says on stderr that another portmap's rules stay", () => {
-  expect(call("DEL")).toEqual({ exitCode: 0, stdout: "", stderr: "" });
-  const told =
-    "portmap: mapping of ports is not built yet: rules that another portmap has made for this container stay\n";
-  expect(call("DEL", mapped(mapping))).toEqual({ exitCode: 0, stdout: "", stderr: told });
-  expect(call("DEL", mapped({ hostPort: "x" }))).toEqual({ exitCode: 0, stdout: "", stderr: told });
-  expect(call("DEL", { runtimeConfig: 5, markMasqBit: 99 })).toEqual({ exitCode: 0, stdout: "", stderr: "" });
-});
-
-test("portmap GC and STATUS have nothing to free and nothing that could be missing", () => {
-  expect(call("GC", { "cni.dev/valid-attachments": [] })).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+test("portmap STATUS has nothing that could be missing", () => {
   expect(call("STATUS")).toEqual({ exitCode: 0, stdout: "", stderr: "" });
 });
 
 for (const [members, wanted] of [
   [mapped({ ...mapping, containerPort: 0 }), "Invalid container port number: 0"],
   [mapped({ ...mapping, hostPort: -1 }), "Invalid host port number: -1"],
+  [mapped({ ...mapping, hostPort: 65_536 }), "Invalid host port number: 65536"],
+  [mapped({ ...mapping, protocol: "icmp" }), 'Invalid protocol: "icmp" (must be tcp, udp or sctp)'],
+  [mapped({ ...mapping, hostIP: "host" }), 'Invalid host IP: "host"'],
   [mapped({ ...mapping, hostPort: "80" }), 'Cannot read "runtimeConfig.portMappings[0].hostPort": it must be a whole'],
   [{ prevResult, backend: "ebpf" }, 'unrecognized backend "ebpf"'],
   [{ prevResult, markMasqBit: 32 }, "MasqMarkBit must be between 0 and 31"],
@@ -81,3 +66,20 @@ for (const [members, wanted] of [
     expect(errorLine(call("ADD", members))).toStartWith(`7 failed to parse config: ${wanted}`);
   });
 }
+
+for (const [members, wanted] of [
+  [{ externalSetMarkChain: "KUBE-MARK-MASQ" }, /^2 unsupported field "externalSetMarkChain": .*"markMasqBit": 14/],
+  [{ conditionsV4: ["!", "-d", "192.0.2.0/24"] }, /^2 unsupported field "conditionsV4": .*hostIP/],
+  [{ conditionsV6: ["ip6", "daddr", "::1"] }, /^2 unsupported field "conditionsV6": .*hostIP/],
+] as const) {
+  test(`portmap ADD and CHECK refuse what a table of our own cannot do, with a hint: ${Object.keys(members)[0]}`, () => {
+    expect(errorLine(call("ADD", { prevResult, ...members }))).toMatch(wanted);
+    expect(errorLine(call("CHECK", { prevResult, ...members }))).toMatch(wanted);
+  });
+}
+
+test("portmap takes either backend, and conditions that say nothing", () => {
+  for (const members of [{ backend: "iptables" }, { backend: "nftables" }, { conditionsV4: [], conditionsV6: null }]) {
+    expect(printed(call("ADD", { prevResult, ...members }))).toEqual(prevResult);
+  }
+});

@@ -1,0 +1,41 @@
+import { FirewallEvents } from "../firewall/relevance.ts";
+import { NetlinkEvents } from "../netlink/events.ts";
+import type { Reply } from "../netlink/message.ts";
+import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
+import { LookSchedule } from "./schedule.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** Looks at the firewall when somebody has changed what is wanted there; the node's own looks do so as well. */
+export class TrafficWatch implements Disposable {
+  readonly #parts = new DisposableStack();
+  readonly #schedule: LookSchedule;
+
+  /** `changed` is told when a look found more or less missing than before, `failed` what a look threw. */
+  constructor(traffic: Traffic, changed: () => void, failed: (error: unknown) => void) {
+    this.#schedule = this.#parts.use(
+      new LookSchedule(async () => {
+        const before = traffic.missing.length;
+        traffic.look();
+        if (traffic.missing.length !== before) changed();
+        return undefined;
+      }, failed),
+    );
+    const filter = new FirewallEvents();
+    const listener = {
+      event: (event: Reply): void => {
+        if (filter.concern(event)) this.#schedule.ask();
+      },
+      lost: (): void => this.#schedule.ask(),
+    };
+    this.#parts.use(new NetlinkEvents([NFNLGRP_NFTABLES], listener, NETLINK_NETFILTER));
+  }
+
+  /** Settles when all that was asked for before has been looked at. */
+  settled(): Promise<void> {
+    return this.#schedule.settled();
+  }
+
+  [Symbol.dispose](): void {
+    this.#parts[Symbol.dispose]();
+  }
+}

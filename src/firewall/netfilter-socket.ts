@@ -1,0 +1,29 @@
+import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
+import { readGeneration } from "../netlink/nftables-transaction.ts";
+import { NetlinkSocket } from "../netlink/socket.ts";
+import { errno, failedWith } from "../sys/errno.ts";
+
+/** What a kernel without nf_tables answers: it has no such protocol of netlink, or no such subsystem of that. */
+const absent = [errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL];
+
+/** Does what removes things from nf_tables. Where the kernel has no nf_tables, there is nothing to remove. */
+export function inNfTables(work: (socket: NetlinkSocket) => void): void {
+  try {
+    using socket = new NetlinkSocket(NETLINK_NETFILTER);
+    work(socket);
+  } catch (error) {
+    if (failedWith(error, ...absent) && !hasNfTables()) return;
+    throw error;
+  }
+}
+
+function hasNfTables(): boolean {
+  try {
+    using socket = new NetlinkSocket(NETLINK_NETFILTER);
+    readGeneration(socket);
+    return true;
+  } catch (error) {
+    if (failedWith(error, ...absent)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The masquerade's part of the table, for the bridge plugin's `ipMasq`: for each subnet of pods a set of the addresses that
+ * are masqueraded towards everything outside of it, but multicast (pkg/ip/ipmasq_*.go at v1.9.1). A node has one subnet
+ * of a family, nearly always, and thus one rule.
+ */
+import { type Cidr, cidrOf, findCidr, formatCidr, networkOf } from "../addr/cidr.ts";
+import { type Family, familyBits, formatIp } from "../addr/ip.ts";
+import type { Request } from "../netlink/message.ts";
+import * as n from "../netlink/nftables-constants.ts";
+import { listSets } from "../netlink/nftables-dump.ts";
+import { type Expression, lookup, masquerade } from "../netlink/nftables-expression.ts";
+import { ipv6Field, markField, elementBytes } from "../netlink/nftables-set.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
+import { narrowAddress, wideAddress } from "./host-ports.ts";
+import { addressField, loadDestination, loadSource, matchFamily, matchNetworkBytes } from "./packet-match.ts";
+import { indexKey, type PodEntry, type PodSets } from "./pod-sets.ts";
+import { planPart, podTable, type TablePart } from "./pod-table.ts";
+
+const masqueradeIndex = "masquerade_pods";
+const setPrefix = "masquerade_";
+
+export const masqueradeSets: PodSets = {
+  table: podTable,
+  index: masqueradeIndex,
+  keysOf: (index) => {
+    const address = narrowAddress(index);
+    const pod = cidrOf(address, index[16]);
+    return [{ set: setName(pod), key: address.bytes }];
+  },
+};
+
+/** The entry of one pod's address, with the prefix length of its subnet. Pure. */
+export function masqueradeEntry(pod: Cidr): PodEntry {
+  const index = elementBytes([wideAddress(pod.family, pod.address), Uint8Array.of(pod.prefixLength, 0, 0, 0)]);
+  return {
+    index,
+    elements: [{ set: setName(pod), key: pod.address.bytes }],
+    text: `masquerade of ${formatIp(pod.address)}`,
+  };
+}
+
+/** The requests that make what is missing for pods of these subnets, beside those that others use. */
+export function prepareMasquerade(socket: NetlinkSocket, pods: readonly Cidr[]): readonly Request[] {
+  return planPart(socket, masqueradePart([...presentSubnets(socket), ...pods]));
+}
+
+/** The part for pods of these subnets. Pure. */
+export function masqueradePart(pods: readonly Cidr[]): TablePart {
+  const subnets = new Map(pods.map((pod) => [setName(pod), networkOf(pod)]));
+  const ordered = [...subnets].toSorted(([left], [right]) => (left < right ? -1 : 1));
+  const hook = { type: "nat", number: n.NF_INET_POST_ROUTING, priority: n.NF_IP_PRI_NAT_SRC, policy: n.NF_ACCEPT };
+  return {
+    table: podTable,
+    sets: [
+      ...ordered.map(([name, { family }]) => ({ name, key: [addressField(family)], data: undefined })),
+      { name: masqueradeIndex, key: indexKey, data: [ipv6Field, markField] },
+    ],
+    chains: [{ name: "masquerade", hook, rules: ordered.map(([name, subnet]) => subnetRule(name, subnet)) }],
+  };
+}
+
+/** The subnets for which there are sets. */
+export function presentSubnets(socket: NetlinkSocket): readonly Cidr[] {
+  return listSets(socket, podTable).flatMap(({ name }) => {
+    const subnet = name.startsWith(setPrefix) ? findCidr(name.slice(setPrefix.length).replaceAll("-", ":")) : undefined;
+    return subnet === undefined ? [] : [subnet];
+  });
+}
+
+function subnetRule(set: string, { family, address, prefixLength }: Cidr): readonly Expression[] {
+  const mask = maskBytes(family, prefixLength);
+  const multicast = multicasts[family];
+  return [
+    ...matchFamily(family),
+    loadSource(family),
+    lookup(set),
+    ...matchNetworkBytes(loadDestination(family), n.NFT_CMP_NEQ, address.bytes, mask),
+    ...matchNetworkBytes(loadDestination(family), n.NFT_CMP_NEQ, multicast.network, multicast.mask),
+    masquerade(),
+  ];
+}
+
+/** A name of a set has no colon. */
+function setName(pod: Cidr): string {
+  return `${setPrefix}${formatCidr(networkOf(pod)).replaceAll(":", "-")}`;
+}
+
+function maskBytes(family: Family, prefixLength: number): Uint8Array {
+  const bytes = new Uint8Array(familyBits(family) / 8);
+  for (let bit = 0; bit < prefixLength; bit++) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  return bytes;
+}
+
+const multicasts = {
+  4: { network: Uint8Array.of(224, 0, 0, 0), mask: Uint8Array.of(0xf0, 0, 0, 0) },
+  6: { network: Uint8Array.of(0xff, ...new Uint8Array(15)), mask: Uint8Array.of(0xff, ...new Uint8Array(15)) },
+} as const;

@@ -1,0 +1,68 @@
+/** Whose an element of our tables is. Each element says it in its comment, which `nft list table inet tartan` shows. */
+import { sha256 } from "../sys/hash.ts";
+
+/** An interface of a container in a network. */
+export interface PodOwner {
+  readonly network: string;
+  readonly containerId: string;
+  readonly interfaceName: string;
+}
+
+/** An owner as a comment tells it. */
+export interface NamedOwner extends PodOwner {
+  /** Device of the host that is there as long as the pod is; undefined when none is known. */
+  readonly device: string | undefined;
+  /** `NAMESPACE/NAME` of the Kubernetes pod, undefined when the runtime did not tell it or it did not fit. */
+  readonly pod: string | undefined;
+}
+
+const program = "tartan";
+const unknown = "-";
+/** nft takes no longer comment back (NFTNL_UDATA_COMMENT_MAXLEN, 128 with the NUL byte), although the kernel would. */
+const longestComment = 127;
+/** The length of an interface's name, the type of the key (IFNAMSIZ, less the NUL byte): 60 bits do not collide on a node. */
+const keyLength = 15;
+
+/** The key of what is an owner's: digits of a hash, as the name of an interface, whose bytes nft shows as text. */
+export function ownerKey({ network, containerId, interfaceName }: PodOwner): string {
+  return sha256(`${network}\0${containerId}\0${interfaceName}`).toHex().slice(0, keyLength);
+}
+
+/** The comment of an owner's elements: `tartan NETWORK CONTAINER INTERFACE DEVICE [POD]`. */
+export function ownerComment(owner: NamedOwner): string {
+  const { network, containerId, interfaceName, device = unknown, pod } = owner;
+  const text = `${program} ${network} ${containerId} ${interfaceName} ${device}`;
+  if (text.length > longestComment) return `${program} ${ownerKey(owner)} ${device}`;
+  const named = `${text} ${pod}`;
+  return pod === undefined || named.length > longestComment ? text : named;
+}
+
+/** What a comment tells; undefined for one that is not ours. */
+export function findOwner(comment: string | undefined): NamedOwner | undefined {
+  const words = comment?.split(" ") ?? [];
+  const [first, network, containerId, interfaceName, device, pod] = words;
+  if (first !== program || network === undefined || containerId === undefined) return undefined;
+  // The short form of a long one names nobody, but a device all the same.
+  if (interfaceName === undefined) return { ...nobody, device: known(containerId) };
+  return { network, containerId, interfaceName, device: known(device), pod };
+}
+
+/** The key of the owner whom a comment names, also in its short form; undefined for a comment that is not ours. */
+export function findOwnerKey(comment: string | undefined): string | undefined {
+  const owner = findOwner(comment);
+  if (owner === undefined) return undefined;
+  return owner.containerId === "" ? comment?.split(" ")[1] : ownerKey(owner);
+}
+
+/** The owner in words, for errors. */
+export function ownerText({ network, containerId, interfaceName, pod }: NamedOwner): string {
+  if (containerId === "") return "another pod";
+  const name = pod === undefined ? "" : `pod ${pod}, `;
+  return `${name}container ${containerId}, interface ${interfaceName} of network ${network}`;
+}
+
+const nobody = { network: "", containerId: "", interfaceName: "", pod: undefined };
+
+function known(device: string | undefined): string | undefined {
+  return device === unknown ? undefined : device;
+}

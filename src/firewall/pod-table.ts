@@ -1,0 +1,94 @@
+/**
+ * The table of what the plugins do for pods, `inet tartan`. It is made when the first pod needs it and stays, as the bridge
+ * does; its parts are made apart. What a part is made of is data; what is missing of it is added, and a chain whose rules
+ * are not those that are wanted is filled anew, in the transaction that needs it.
+ */
+import type { Request } from "../netlink/message.ts";
+import { NFPROTO_INET } from "../netlink/nftables-constants.ts";
+import { type FoundRule, listElements, listRules, listSets } from "../netlink/nftables-dump.ts";
+import { type Expression, expressionText } from "../netlink/nftables-expression.ts";
+import { addSet, deleteElements, type SetSpec } from "../netlink/nftables-set.ts";
+import { addChain, addRule, addTable, type ChainHook, flushChain, type Table } from "../netlink/nftables.ts";
+import { changeRuleset } from "../netlink/nftables-transaction.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
+import { findOwner, type NamedOwner } from "./pod-owner.ts";
+
+export const podTable: Table = { family: NFPROTO_INET, name: "tartan" };
+
+/** A chain with its rules. */
+interface PodChain {
+  readonly name: string;
+  readonly hook: ChainHook | undefined;
+  readonly rules: readonly (readonly Expression[])[];
+}
+
+/** A part of a table: its sets, and the chains that look into them, those that are jumped to first. */
+export interface TablePart {
+  readonly table: Table;
+  readonly sets: readonly Omit<SetSpec, "table" | "interval" | "comment">[];
+  readonly chains: readonly PodChain[];
+}
+
+const comment = "tartan: host ports and masquerade of pods";
+
+/** The requests that make of a part what is missing; all of them are harmless where nothing is. */
+export function planPart(socket: NetlinkSocket, { table, sets, chains }: TablePart): readonly Request[] {
+  const present = listRules(socket, table);
+  return [
+    addTable(table, comment),
+    ...sets.map((set) => addSet({ ...set, table, interval: false, comment: undefined })),
+    ...chains.map(({ name, hook }) => addChain({ table, name, hook })),
+    ...chains.filter((chain) => !hasRules(present, chain)).flatMap((chain) => fillChain(table, chain)),
+  ];
+}
+
+/** The name of the first chain of a part whose rules are not those that are wanted, undefined when all are. */
+export function findDamage(socket: NetlinkSocket, { table, chains }: TablePart): string | undefined {
+  const present = listRules(socket, table);
+  return chains.find((chain) => !hasRules(present, chain))?.name;
+}
+
+/** The sets of a table of the plugins, whatever made them. */
+export function listPodSets(socket: NetlinkSocket, table: Table): TablePart["sets"] {
+  return listSets(socket, table).map(({ name }) => ({ name, key: [], data: undefined }));
+}
+
+/** Removes the elements of a part whose owner is no longer wanted, in one transaction. Returns how many there were. */
+export function sweepSets(
+  socket: NetlinkSocket,
+  part: () => Pick<TablePart, "table" | "sets">,
+  isStale: (owner: NamedOwner) => boolean,
+): number {
+  let count = 0;
+  changeRuleset(socket, () => {
+    const { table, sets } = part();
+    count = 0;
+    return sets.flatMap(({ name }) => {
+      const stale = listElements(socket, table, name).filter(({ comment: text }) => {
+        const owner = findOwner(text);
+        return owner !== undefined && isStale(owner);
+      });
+      count += stale.length;
+      return stale.length === 0 ? [] : deleteElements(table, name, stale);
+    });
+  });
+  return count;
+}
+
+function hasRules(present: readonly FoundRule[], { name, rules }: PodChain): boolean {
+  const found = present.filter(({ chain }) => chain === name);
+  return found.length === rules.length && rules.every((rule, place) => rulesEqual(rule, found[place]?.expressions));
+}
+
+function rulesEqual(wanted: readonly Expression[], found: readonly Expression[] = []): boolean {
+  return wanted.length === found.length && wanted.every((one, place) => sameExpression(one, found[place]));
+}
+
+function sameExpression(wanted: Expression, found: Expression | undefined): boolean {
+  return found !== undefined && expressionText(wanted) === expressionText(found);
+}
+
+function fillChain(table: Table, { name, rules }: PodChain): readonly Request[] {
+  const additions = rules.map((expressions) => addRule({ table, chain: name, expressions, comment: undefined }));
+  return [flushChain(table, name), ...additions];
+}

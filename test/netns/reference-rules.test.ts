@@ -1,0 +1,99 @@
+/** Pods whose rules the reference plugins made, on a node that has ours by now. */
+import { expect, test } from "bun:test";
+
+import type { JsonObject } from "../../src/base/decode.ts";
+import { createExecutableDirectory } from "../helpers/executable.ts";
+import { askMirror, startMirror } from "../helpers/mirror.ts";
+import { podElements, ruleset } from "../helpers/nftables.ts";
+import { peerDirectory } from "../helpers/peers.ts";
+import {
+  addDualPod,
+  createPortHost,
+  hostAddress,
+  mapping,
+  outsideAddress,
+  portmapConfig,
+} from "../helpers/port-host.ts";
+import { describeWith } from "../helpers/require.ts";
+
+const needs = ["root", "executable", "link:veth", "tool:nft", "tool:iptables", "peer:cni-plugins"] as const;
+const reference = peerDirectory("cni-plugins");
+const backends = ["iptables", "nftables"] as const;
+
+/** The ruleset without what differs from one reading to the next. */
+async function rules(netns: Parameters<typeof ruleset>[0]): Promise<string> {
+  return (await ruleset(netns)).replaceAll(/ counter packets \d+ bytes \d+/g, "");
+}
+
+function list(port: number): readonly JsonObject[] {
+  return [mapping(port, 80), mapping(port, 53, "udp", hostAddress[4])];
+}
+
+await describeWith(needs, "rules of the reference plugins", () => {
+  for (const backend of backends) {
+    test(`portmap DEL removes what the reference's ${backend} made for the pod, and nothing else`, async () => {
+      await using plugins = await createExecutableDirectory();
+      await using place = await createPortHost(plugins.path);
+      const { host, outside } = place;
+      const kept = await addDualPod(host);
+      const gone = await addDualPod(host);
+      const ours = await addDualPod(host);
+      await host.add(portmapConfig(kept.result, list(8081), { backend }), { pod: kept.pod, plugins: reference });
+      const before = await rules(host.netns);
+      const config = portmapConfig(gone.result, list(8082), { backend });
+      await host.add(config, { pod: gone.pod, plugins: reference });
+      await host.add(portmapConfig(ours.result, list(8083)), { pod: ours.pod });
+      await using mirrors = new AsyncDisposableStack();
+      for (const [name, { pod }] of Object.entries({ kept, gone, ours })) {
+        mirrors.use(await startMirror(pod.netns, name, 80));
+      }
+      for (const [port, name] of [
+        [8081, "kept"],
+        [8082, "gone"],
+        [8083, "ours"],
+      ] as const) {
+        expect(await askMirror(outside, hostAddress[4], port)).toBe(`${name} ${outsideAddress[4]}`);
+        expect(await askMirror(outside, hostAddress[6], port)).toBe(`${name} ${outsideAddress[6]}`);
+        expect(await askMirror(host.netns, "127.0.0.1", port)).toStartWith(name);
+      }
+      await host.delete({ cniVersion: "0.3.1", name: "cbr0", type: "portmap" }, { pod: gone.pod, netns: "" });
+      expect(await askMirror(outside, hostAddress[4], 8082)).toBe("");
+      expect(await askMirror(outside, hostAddress[4], 8081)).toBe(`kept ${outsideAddress[4]}`);
+      await host.delete(portmapConfig(ours.result, []), { pod: ours.pod });
+      await host.netns.run(["nft", "delete", "table", "inet", "tartan"]);
+      expect(await rules(host.netns)).toBe(before);
+    });
+
+    test(`bridge DEL removes the masquerade that the reference's ${backend} made for the pod, and nothing else`, async () => {
+      await using plugins = await createExecutableDirectory();
+      await using place = await createPortHost(plugins.path);
+      const { host } = place;
+      const config = host.bridgeConfig({ cniVersion: "1.0.0", ipMasq: true, ipMasqBackend: backend });
+      const kept = await host.addPod();
+      const gone = await host.addPod();
+      await host.add(config, { pod: kept, plugins: reference });
+      const before = await rules(host.netns);
+      await host.add(config, { pod: gone, plugins: reference });
+      expect(await rules(host.netns)).not.toBe(before);
+      await gone.netns.remove();
+      await host.delete(host.bridgeConfig({ cniVersion: "0.3.1", ipMasq: false }), { pod: gone, netns: "" });
+      expect(await rules(host.netns)).toBe(before);
+    });
+  }
+
+  test("bridge DEL removes the check of MAC addresses that the reference made for the pod", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using place = await createPortHost(plugins.path);
+    const { host } = place;
+    const config = host.bridgeConfig({ cniVersion: "1.0.0", macspoofchk: true });
+    const kept = await host.addPod();
+    const gone = await host.addPod();
+    await host.add(config, { pod: kept, plugins: reference });
+    const before = await rules(host.netns);
+    await host.add(config, { pod: gone, plugins: reference });
+    expect(await rules(host.netns)).not.toBe(before);
+    await host.delete(config, { pod: gone });
+    expect(await rules(host.netns)).toBe(before);
+    expect(await podElements(host.netns)).toEqual([]);
+  });
+});
