@@ -1,17 +1,17 @@
 /**
- * Installs what the tests need beside the npm packages: Debian packages, and the Go programs of other projects. Quick
- * when all is there. What cannot be had is said here and named again by each test that misses it (helpers/require.ts).
+ * Installs what the tests need beside the npm packages: Debian packages, and the Go programs of other projects, all or
+ * those that the command line names. Quick when all is there. What cannot be had is said here and named again by each
+ * test that misses it (helpers/require.ts).
  */
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
 
 import { errorText } from "../src/base/error.ts";
 import { runCommand } from "./helpers/command.ts";
 import { buildDebianRoot, debianRoot } from "./helpers/debian-root.ts";
-import { goState, oldestGo } from "./helpers/go.ts";
-import { missingPeerPrograms, peerDirectory, peerNames, peers } from "./helpers/peers.ts";
-import type { PeerName, PeerSource } from "./helpers/peers.ts";
+import { goState } from "./helpers/go.ts";
+import { buildPeer } from "./helpers/peer-build.ts";
+import { missingPeerPrograms, peerNames, peers } from "./helpers/peers.ts";
 import { createTemporaryDirectory } from "./helpers/temp.ts";
 
 const debianPackages = [
@@ -19,10 +19,13 @@ const debianPackages = [
   "conntrack",
   "containerd",
   "debootstrap",
+  "gcc",
   "iproute2",
   "iptables",
   "iputils-ping",
+  "libc6-dev",
   "nftables",
+  "openssl",
   "qemu-user",
   "runc",
   "strace",
@@ -108,50 +111,21 @@ async function makeDebianRoot(): Promise<void> {
 }
 
 async function buildPeers(): Promise<void> {
-  const missing = peerNames().filter((name) => missingPeerPrograms(name).length > 0);
+  const wanted = process.argv.slice(2);
+  const named = peerNames().filter((name) => wanted.length === 0 || wanted.includes(name));
+  const missing = named.filter((name) => missingPeerPrograms(name).length > 0);
   if (missing.length === 0) return;
   const go = await goState();
   if (go.missing !== undefined) {
     say(`skipping the peers ${missing.join(", ")}: ${go.missing}`);
     return;
   }
-  for (const name of missing) await buildPeer(name);
-}
-
-/** Built beside its place and renamed into it, so that a half-built one is never seen and two runs do not collide. */
-async function buildPeer(name: PeerName): Promise<void> {
-  const target = peerDirectory(name);
-  say(`building ${name} ${peers[name].version}`);
-  await mkdir(dirname(target), { recursive: true });
-  const building = await mkdtemp(join(dirname(target), ".building-"));
-  try {
-    await buildPrograms(peers[name], building);
-    // A run beside this one, which may be using it already, may have put the same there first.
-    if (missingPeerPrograms(name).length === 0) return;
-    // What is there lacks a program that the table has got since.
-    await rm(target, { recursive: true, force: true });
-    await rename(building, target);
-  } catch (error) {
-    if (missingPeerPrograms(name).length > 0) throw error;
-  } finally {
-    await rm(building, { recursive: true, force: true });
+  for (const name of missing) {
+    say(`building ${name} ${peers[name].version}`);
+    const started = Date.now();
+    await buildPeer(name);
+    say(`built ${name} in ${Math.round((Date.now() - started) / 1000)} s`);
   }
-}
-
-/** Builds the programs into a directory that is outside any module, so that no go.mod of the surroundings has a say. */
-async function buildPrograms({ version, module, packages }: PeerSource, directory: string): Promise<void> {
-  const flags = ["-trimpath", "-ldflags=-s -w"];
-  const options = { env: { GOBIN: directory, CGO_ENABLED: "0" }, timeoutMs: installTimeoutMs };
-  if (module === undefined) {
-    const words = ["nice", "go", "install", ...flags, ...packages.map((path) => `${path}@${version}`)];
-    await runCommand(words, { ...options, cwd: directory });
-    return;
-  }
-  // A module that requires it takes what its go.mod requires, and is not bound to what it excludes or replaces.
-  await using own = await createTemporaryDirectory();
-  await own.write("go.mod", `module peer\n\ngo ${oldestGo.major}.${oldestGo.minor}\n\nrequire ${module} ${version}\n`);
-  const words = ["nice", "go", "build", "-mod=mod", ...flags, "-o", `${directory}/`, ...packages];
-  await runCommand(words, { ...options, cwd: own.path });
 }
 
 function say(text: string): void {

@@ -49,14 +49,15 @@ export class Reconciler {
   }
 
   /**
-   * Compares and repairs. Throws an Error when the device's name is taken by one of another kind, and a SyscallError
+   * Compares and repairs; with `keep` nothing is taken away, since what is wanted may not be all of it. Throws an Error when the device's name is taken by one of another kind, and a SyscallError
    * when the kernel does not answer.
    */
-  reconcile(overlay: Overlay, now: number): Outcome {
+  reconcile(overlay: Overlay, now: number, { keep }: { readonly keep: boolean } = { keep: false }): Outcome {
     const progress: Progress = { done: new Map(), failed: new Map(), now };
     const seen = new Set<string>();
     for (let round = 1; ; round++) {
-      const { changes, deviceIndex } = this.#compare(overlay);
+      const { changes: all, deviceIndex } = this.#compare(overlay);
+      const changes = keep ? withoutRemovals(all) : all;
       for (const change of [...changes.device, ...changes.entries]) seen.add(keyOf(change));
       const device = changes.device.filter((change) => this.#isDue(change, progress));
       const batch = device.length > 0 ? device : changes.entries.filter((change) => this.#isDue(change, progress));
@@ -114,6 +115,10 @@ interface Progress {
   readonly done: Map<string, Change>;
   readonly failed: Map<string, FailedChange>;
   readonly now: number;
+}
+
+function withoutRemovals({ device, entries }: Changes): Changes {
+  return { device: device.filter(({ removal }) => !removal), entries: entries.filter(({ removal }) => !removal) };
 }
 
 /** What is sent, with all its values: a change that has become another one is tried at once. */

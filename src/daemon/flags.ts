@@ -2,20 +2,26 @@ import { type ArgsDef, parseArgs, renderUsage } from "citty";
 import { findIp, type IpAddress, isMulticast, isUnspecified } from "../addr/ip.ts";
 import { FlagError, type GivenFlag, readFlagEnvironment, readFlagWords } from "./flag-syntax.ts";
 import { findFlag, flagTable } from "./flag-table.ts";
+import type { InterfaceRule } from "./interface.ts";
+import { FlagValues } from "./flag-values.ts";
+import { decodeSource, type SourceOptions } from "./source-flags.ts";
 
 /** What the daemon was asked to do. */
 export type Invocation =
   | { readonly kind: "version" }
   | { readonly kind: "help" }
-  | { readonly kind: "run"; readonly options: DaemonOptions };
+  | { readonly kind: "run"; readonly options: DaemonOptions; readonly notes: readonly string[] };
 
 /** How the daemon is to run. */
 export interface DaemonOptions {
-  readonly leaseDirectory: string;
-  /** Addresses or names, in the order in which they are tried; none takes the default route's interface. */
-  readonly interfaces: readonly string[];
+  readonly source: SourceOptions;
+  /** Where the external interface is looked for; nothing takes the default route's. */
+  readonly interfaces: InterfaceRule["interfaces"];
+  readonly interfacePatterns: InterfaceRule["interfacePatterns"];
+  readonly reach: InterfaceRule["reach"];
   /** Where other nodes send to; undefined takes the external interface's address. */
   readonly publicIp: IpAddress | undefined;
+  readonly stateDirectory: string;
   readonly subnetFile: string;
   readonly health: { readonly ip: string; readonly port: number };
   readonly traffic: TrafficOptions;
@@ -45,7 +51,7 @@ export function parseInvocation(
   const values: Readonly<Record<string, unknown>> = parseArgs([...canonicalWords(given)], workingFlags());
   if (values["help"] === true) return { kind: "help" };
   if (values["version"] === true) return { kind: "version" };
-  return { kind: "run", options: decodeOptions(values, given) };
+  return { kind: "run", options: decodeOptions(new FlagValues(values, given), env), notes: notesOf(given) };
 }
 
 /** The text of --help. */
@@ -59,14 +65,14 @@ export async function usageText(): Promise<string> {
 
 /** Written `--name=value`: citty drops `-name value` without an error. */
 function canonicalWords(given: readonly GivenFlag[]): readonly string[] {
-  return given.map(({ name, value }) => `--${name}=${value}`);
+  return given.flatMap(({ name, value }) => (findFlag(name)?.idle === undefined ? [`--${name}=${value}`] : []));
 }
 
 /** As citty takes them. */
 function workingFlags(): ArgsDef {
   const flags: ArgsDef = {};
   for (const [name, spec] of Object.entries(flagTable)) {
-    if (spec.missing !== undefined) continue;
+    if (spec.missing !== undefined || spec.idle !== undefined) continue;
     const { description } = spec;
     if (spec.kind === "boolean") flags[name] = { type: "boolean", description };
     else flags[name] = { type: "string", description, ...(spec.default === "" ? {} : { default: spec.default }) };
@@ -81,43 +87,55 @@ function refuseUnbuilt({ name, value, shown }: GivenFlag): void {
   throw new FlagError(`Cannot use ${shown}${given}: ${spec.missing} is not built yet`);
 }
 
-function decodeOptions(values: Readonly<Record<string, unknown>>, given: readonly GivenFlag[]): DaemonOptions {
-  const leaseDirectory = text("lease-dir");
-  if (leaseDirectory === "") {
-    throw new FlagError(
-      "Cannot start: no lease source is given, and etcd, which flannel takes then, is not built yet; give --lease-dir DIR",
-    );
-  }
-  const publicText = text("public-ip");
+/** A line for each flag that is taken and changes nothing. */
+function notesOf(given: readonly GivenFlag[]): readonly string[] {
+  return given.flatMap(({ name, value, shown }) => {
+    const spec = findFlag(name);
+    return spec?.idle === undefined || value === spec.default ? [] : [`${shown} has no effect here: ${spec.idle}`];
+  });
+}
+
+function decodeOptions(flags: FlagValues, env: Readonly<Record<string, string | undefined>>): DaemonOptions {
+  const publicText = flags.text("public-ip");
   const publicIp = publicText === "" ? undefined : findIp(publicText);
   if (publicText !== "" && (publicIp?.family !== 4 || isUnspecified(publicIp) || isMulticast(publicIp))) {
-    wrong("public-ip", "the IPv4 address of a node");
+    flags.wrong("public-ip", "the IPv4 address of a node");
   }
-  if (findIp(text("healthz-ip")) === undefined) wrong("healthz-ip", "an IP address");
-  if (text("subnet-file") === "") wrong("subnet-file", "the path of a file");
-  const port = Number(text("healthz-port"));
-  if (port > 65_535) wrong("healthz-port", "a port, 0 to 65535");
+  const reachText = flags.text("iface-can-reach");
+  const reach = reachText === "" ? undefined : findIp(reachText);
+  if (reachText !== "" && reach?.family !== 4) flags.wrong("iface-can-reach", "an IPv4 address");
+  if (findIp(flags.text("healthz-ip")) === undefined) flags.wrong("healthz-ip", "an IP address");
+  if (flags.text("subnet-file") === "") flags.wrong("subnet-file", "the path of a file");
+  const port = Number(flags.text("healthz-port"));
+  if (port > 65_535) flags.wrong("healthz-port", "a port, 0 to 65535");
+  const margin = flags.given("subnet-lease-renew-margin").map(Number);
+  if (margin.some((minutes) => minutes < 1 || minutes > 1439)) {
+    flags.wrong("subnet-lease-renew-margin", "a number of minutes, 1 to 1439");
+  }
   return {
-    leaseDirectory,
-    interfaces: given.filter(({ name }) => name === "iface").map(({ value }) => value),
+    source: decodeSource(flags, env),
+    interfaces: flags.given("iface"),
+    interfacePatterns: flags.given("iface-regex").map((text) => parsePattern(text, flags)),
+    reach,
     publicIp,
-    subnetFile: text("subnet-file"),
-    health: { ip: text("healthz-ip"), port },
+    stateDirectory: flags.text("state-dir"),
+    subnetFile: flags.text("subnet-file"),
+    health: { ip: flags.text("healthz-ip"), port },
     traffic: {
-      masquerade: values["ip-masq"] === true,
-      fullyRandom: values["ip-masq-fully-random-disable"] !== true,
+      masquerade: flags.isSet("ip-masq", false),
+      fullyRandom: !flags.isSet("ip-masq-fully-random-disable", false),
       // Without a default of citty's, whose help would then name a flag --no-…, which there is not.
-      forward: values["iptables-forward-rules"] !== false,
+      forward: flags.isSet("iptables-forward-rules", true),
     },
   };
+}
 
-  function text(name: string): string {
-    const value = values[name];
-    return typeof value === "string" ? value : "";
-  }
-
-  function wrong(name: string, wanted: string): never {
-    const shown = given.find((flag) => flag.name === name)?.shown ?? `--${name}`;
-    throw new FlagError(`Cannot use ${shown} with value "${text(name)}": it must be ${wanted}`);
+/** As Go's regexp writes them, where flags may stand in front: `(?i)eth`. */
+function parsePattern(text: string, flags: FlagValues): RegExp {
+  const [, letters = "", pattern = ""] = /^(?:\(\?([ims]+)\))?([^]*)$/.exec(text) ?? [];
+  try {
+    return new RegExp(pattern, letters);
+  } catch {
+    return flags.wrong("iface-regex", "a regular expression");
   }
 }

@@ -2,8 +2,8 @@ import { isDeviceMac } from "../backend/vxlan-data.ts";
 import { vxlanDeviceName } from "../backend/wanted.ts";
 import { readPreviousSubnets } from "../lease/subnet-file.ts";
 import { listAddresses } from "../netlink/address.ts";
-import { findLink } from "../netlink/link.ts";
-import { listRoutes } from "../netlink/route.ts";
+import { findLink, listLinks } from "../netlink/link.ts";
+import { findRouteTo, listRoutes } from "../netlink/route.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { Host } from "./interface.ts";
 import type { NodeMemory } from "./own-lease.ts";
@@ -14,6 +14,8 @@ export function kernelHost(socket: NetlinkSocket): Host {
     addresses: () => listAddresses(socket, 0, 4),
     routes: () => listRoutes(socket, 4),
     findLink: (id) => findLink(socket, id),
+    links: () => listLinks(socket),
+    findRouteTo: (address) => findRouteTo(socket, address),
   };
 }
 

@@ -10,6 +10,10 @@ import { isDefaultRoute, type Route } from "../netlink/route.ts";
 export interface InterfaceRule {
   /** Addresses or names, in the order in which they are tried. */
   readonly interfaces: readonly string[];
+  /** Tried after those, each first on all addresses, then on all names. */
+  readonly interfacePatterns: readonly RegExp[];
+  /** Tried last: the interface, and the address, that packets to this one leave by. */
+  readonly reach: IpAddress | undefined;
   /** Looked for among the host's own addresses when no interface is given. */
   readonly publicIp: IpAddress | undefined;
 }
@@ -19,14 +23,18 @@ export interface Host {
   addresses(): readonly Address[];
   routes(): readonly Route[];
   findLink(id: LinkId): Link | undefined;
+  links(): readonly Link[];
+  findRouteTo(address: IpAddress): Route | undefined;
 }
 
 /**
- * Chooses the interface: the first given one that is there, or the one that has the public IP, or the default route's.
+ * Chooses the interface: the first of the given names, patterns and destinations that leads to one; or, where none is
+ * given, the one that has the public IP, or the default route's.
  * Throws an Error that says what was looked for.
  */
 export function chooseInterface(rule: InterfaceRule, host: Host): ExternalInterface {
-  if (rule.interfaces.length > 0) return chooseGiven(rule.interfaces, host);
+  const attempts = givenAttempts(rule, host);
+  if (attempts.length > 0) return chooseFirst(attempts);
   if (rule.publicIp !== undefined) return byPublicIp(rule.publicIp, host);
   return byDefaultRoute(host);
 }
@@ -54,18 +62,52 @@ export function usableAddresses(addresses: readonly Address[], interfaceIndex: n
     .map(({ address }) => address.address);
 }
 
-function chooseGiven(interfaces: readonly string[], host: Host): ExternalInterface {
-  const misses: string[] = [];
-  for (const text of interfaces) {
-    try {
+type Attempt = () => ExternalInterface;
+
+function givenAttempts({ interfaces, interfacePatterns, reach }: InterfaceRule, host: Host): readonly Attempt[] {
+  return [
+    ...interfaces.map((text) => (): ExternalInterface => {
       const address = findIp(text);
       return address === undefined ? byName(text, host) : byAddress(address, host);
+    }),
+    ...interfacePatterns.map((pattern) => (): ExternalInterface => byPattern(pattern, host)),
+    ...(reach === undefined ? [] : [(): ExternalInterface => byReach(reach, host)]),
+  ];
+}
+
+function chooseFirst(attempts: readonly Attempt[]): ExternalInterface {
+  const misses: string[] = [];
+  for (const attempt of attempts) {
+    try {
+      return attempt();
     } catch (error) {
       if (!(error instanceof NoInterfaceError)) throw error;
       misses.push(error.reason);
     }
   }
   throw new NoInterfaceError(misses.join("; "));
+}
+
+function byPattern(pattern: RegExp, host: Host): ExternalInterface {
+  const links = host.links();
+  const addresses = host.addresses();
+  for (const link of links) {
+    const own = usableAddresses(addresses, link.index).find((address) => pattern.test(formatIp(address)));
+    if (own !== undefined) return externalInterface(link, own);
+  }
+  const named = links.find(({ name }) => pattern.test(name));
+  if (named !== undefined) return byLink(named, host);
+  const shown = links.map(({ name, index }) => {
+    return `${name} (${usableAddresses(addresses, index).map(formatIp).join(", ") || "no address"})`;
+  });
+  throw new NoInterfaceError(`nothing matches "${pattern.source}": there is ${shown.join(", ")}`);
+}
+
+function byReach(address: IpAddress, host: Host): ExternalInterface {
+  const route = host.findRouteTo(address);
+  const link = route?.interfaceIndex === undefined ? undefined : host.findLink({ index: route.interfaceIndex });
+  if (link === undefined || route === undefined) throw new NoInterfaceError(`no route leads to ${formatIp(address)}`);
+  return route.source === undefined ? byLink(link, host) : externalInterface(link, route.source);
 }
 
 function byPublicIp(publicIp: IpAddress, host: Host): ExternalInterface {

@@ -2,20 +2,22 @@ import { concernsUs } from "../backend/relevance.ts";
 import { errorText } from "../base/error.ts";
 import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
-import { readPreviousSubnets } from "../lease/subnet-file.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
 import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
-import { DirectoryLeaseSource } from "../sources/directory/directory-source.ts";
-import { errno, failedWith } from "../sys/errno.ts";
+import { errno, failedWith, SyscallError } from "../sys/errno.ts";
+import { executeAnew } from "../sys/exec.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
-import { type DaemonOptions, type Invocation, parseInvocation, usageText } from "./flags.ts";
+import { type Invocation, parseInvocation, usageText } from "./flags.ts";
 import { serveHealth } from "./health.ts";
 import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
+import { openSource, readKubeconfigCommand, writeKubeconfig } from "./source.ts";
 import { Traffic } from "./traffic.ts";
 import { TrafficWatch } from "./traffic-watch.ts";
+
+type RunInvocation = Extract<Invocation, { readonly kind: "run" }>;
 
 const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
 
@@ -24,6 +26,10 @@ const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_I
  * on, 2 for flags that it does not take.
  */
 export async function runDaemon(args: readonly string[]): Promise<void> {
+  if (args[0] === readKubeconfigCommand) {
+    await writeKubeconfig(args[1]);
+    return;
+  }
   const invocation = readInvocation(args);
   switch (invocation?.kind) {
     case "version":
@@ -33,10 +39,29 @@ export async function runDaemon(args: readonly string[]): Promise<void> {
       console.log(await usageText());
       return;
     case "run":
-      process.exit(await runNode(invocation.options, openLog()));
+      startSmall();
+      process.exit(await runNode(invocation, openLog()));
       break;
     case undefined:
       process.exitCode = 2;
+  }
+}
+
+/** The compiler for code that runs hot costs a daemon 8 MB and gives it nothing; it can be left out only from outside. */
+const smallSettings: Readonly<Record<string, string>> = { BUN_JSC_useDFGJIT: "0" };
+
+/** Starts this process anew with settings that only the environment can give, unless it has them, which takes 10 ms. */
+function startSmall(): void {
+  const isCompiled = process.argv[1]?.startsWith("/$bunfs/") === true;
+  const missing = Object.keys(smallSettings).filter((name) => process.env[name] === undefined);
+  if (!isCompiled || missing.length === 0) return;
+  const environment: Record<string, string> = { ...smallSettings };
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value;
+  try {
+    executeAnew([process.argv0, ...process.argv.slice(2)], environment);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    // Where /proc is not what it should be, it runs as it is.
   }
 }
 
@@ -52,21 +77,16 @@ function readInvocation(args: readonly string[]): Invocation | undefined {
 }
 
 /** Runs the parts until the end, whose exit code it returns. */
-async function runNode(options: DaemonOptions, log: Log): Promise<number> {
-  log.info(`${versionLine}: flanneld starts with leases from directory "${options.leaseDirectory}"`);
+async function runNode({ options, notes }: RunInvocation, log: Log): Promise<number> {
   const end = Promise.withResolvers<NodeJS.Signals>();
   process.on("SIGTERM", end.resolve);
   process.on("SIGINT", end.resolve);
   try {
     using parts = new DisposableStack();
     const socket = parts.use(new NetlinkSocket());
-    const source = parts.use(
-      new DirectoryLeaseSource(
-        options.leaseDirectory,
-        (line) => log.warn(line),
-        () => readPreviousSubnets(options.subnetFile)[4] === undefined,
-      ),
-    );
+    const source = parts.use(openSource(options, log));
+    log.info(`${versionLine}: flanneld starts with leases from ${source.name}`);
+    for (const note of notes) log.info(note);
     const traffic = new Traffic(parts.use(new NetlinkSocket(NETLINK_NETFILTER)), log);
     const node = new Node({ options, source, socket, traffic, log });
     const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));

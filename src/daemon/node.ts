@@ -1,5 +1,5 @@
 import type { ByFamily, IpAddress } from "../addr/ip.ts";
-import { formatIp } from "../addr/ip.ts";
+import { formatIp, ipEquals } from "../addr/ip.ts";
 import type { ExternalInterface, Overlay } from "../backend/overlay.ts";
 import { type Outcome, Reconciler } from "../backend/reconcile.ts";
 import type { Sight } from "../backend/relevance.ts";
@@ -56,6 +56,8 @@ export class Node {
   #missing: readonly string[] = ["the first look is not done yet"];
   #sight: Sight | undefined;
   #external: ExternalInterface | undefined;
+  /** The public IP by which it was chosen. */
+  #askedIp: IpAddress | undefined;
   #stale: string | undefined;
   #planned: { readonly input: PlanInput; readonly plan: VxlanPlan } | undefined;
   /** The last wanted state that the log knows. */
@@ -105,35 +107,59 @@ export class Node {
     }
     this.#tellStale(before);
     const settings = this.#settings.follow(before.config);
-    const external = this.#findExternal();
-    const publicIps: ByFamily<IpAddress> = { 4: this.#parts.options.publicIp ?? external.addresses[4], 6: undefined };
+    const wanted = before.wishes.publicIps[4] ?? this.#parts.options.publicIp;
+    const external = this.#findExternal(wanted);
+    const publicIps: ByFamily<IpAddress> = {
+      4: before.wishes.overwrites[4] ?? wanted ?? external.addresses[4],
+      6: undefined,
+    };
     const lease = await this.#ownLease.ensure(before, { settings, publicIps }, now);
     const after = source.state();
     const { leases } = after.kind === "known" ? after : before;
     const plan = this.#plan({ leases, key: lease.key, settings, external }, lease, publicIps);
     const overlay = plan.overlays[4];
     if (overlay === undefined) throw new Error(`Cannot use lease ${lease.key}: it has no IPv4 subnet`);
-    const outcome = this.#reconciler.reconcile(overlay, now);
+    // What an earlier process kept says which peers there were, not which there are.
+    const keep = after.kind !== "known" || after.restored;
+    const outcome = this.#reconciler.reconcile(overlay, now, { keep });
     this.#sight = { overlay, external, deviceIndex: outcome.deviceIndex };
     this.#tell(plan, overlay, outcome);
     const { problem } = this.#ownLease;
     const failures = [...(problem === undefined ? [] : [problem]), ...describeFailures(outcome.failed)];
     if (!outcome.deviceReady) return failures;
     const { traffic: options } = this.#parts.options;
-    const wanted = { networks: settings.networks, subnets: lease.subnets };
+    const ranges = { networks: settings.networks, subnets: lease.subnets };
     // Before subnet.env, which tells the plugin who masquerades.
-    const unguarded = this.#parts.traffic.follow(firewallSettings(options, settings.masquerade, wanted));
+    const unguarded = this.#parts.traffic.follow(firewallSettings(options, settings.masquerade, ranges));
     if (unguarded.length > 0) return [...failures, ...unguarded];
-    const file = { ...wanted, mtu: overlay.device.mtu, ipMasq: options.masquerade };
-    return [...failures, ...this.#writeSubnetFile(file, now)];
+    const file = { ...ranges, mtu: overlay.device.mtu, ipMasq: options.masquerade };
+    const unwritten = this.#writeSubnetFile(file, now);
+    if (unwritten.length === 0) await this.#announce(now);
+    return [...failures, ...unwritten];
   }
 
-  #findExternal(): ExternalInterface {
+  /** The node's pods can be started: said where others look for that. What is missing of it holds nothing up. */
+  async #announce(now: number): Promise<void> {
+    if (!this.#trouble.isDue(announceKey, now)) return;
+    try {
+      await this.#parts.source.announce();
+      this.#trouble.forget(announceKey);
+    } catch (error) {
+      if (mustEnd(error)) throw error;
+      const text = errorText(error);
+      if (this.#trouble.fail(announceKey, text, now)) this.#parts.log.warn(text);
+    }
+  }
+
+  /** The interface, chosen anew where its address is gone or another public IP is asked for. */
+  #findExternal(publicIp: IpAddress | undefined): ExternalInterface {
     const { options, socket, log } = this.#parts;
     const host = kernelHost(socket);
     const before = this.#external;
-    const external = (before && findUnchanged(before, host)) ?? chooseInterface(options, host);
+    const kept = before !== undefined && sameIp(this.#askedIp, publicIp) ? findUnchanged(before, host) : undefined;
+    const external = kept ?? chooseInterface({ ...options, publicIp }, host);
     this.#external = external;
+    this.#askedIp = publicIp;
     if (external !== before) {
       const address = external.addresses[4] === undefined ? "none" : formatIp(external.addresses[4]);
       log.info(`external interface ${external.name} (#${external.index}): address ${address}, MTU ${external.mtu}`);
@@ -208,6 +234,11 @@ export class Node {
 }
 
 const troubleKey = "look";
+const announceKey = "announce";
+
+function sameIp(left: IpAddress | undefined, right: IpAddress | undefined): boolean {
+  return left === undefined || right === undefined ? left === right : ipEquals(left, right);
+}
 
 function samePlanInput(left: PlanInput, right: PlanInput): boolean {
   return (

@@ -6,7 +6,6 @@ import { BackOff } from "../base/back-off.ts";
 import { errorText } from "../base/error.ts";
 import { encodeVxlanData, findVtepMac } from "../backend/vxlan-data.ts";
 import { vxlanType } from "../backend/wanted.ts";
-import { chooseOwnLease } from "../lease/allocate.ts";
 import type { Lease, LeaseAttributes, LeaseSource, SourceState } from "../lease/lease.ts";
 import { sameAttributes } from "../lease/lease-json.ts";
 import type { Log } from "../sys/log.ts";
@@ -62,7 +61,7 @@ export class OwnLease {
    */
   async ensure(state: KnownState, demand: LeaseDemand, now: number): Promise<Lease> {
     const lease = this.#lease;
-    if (lease === undefined) return this.#acquire(state, demand);
+    if (lease === undefined) return this.#acquire(demand);
     // What cannot be read does not tell that a lease is gone.
     if (state.stale !== undefined) return lease;
     if (!this.#failures.isDue(lease.key, now)) return lease;
@@ -87,9 +86,9 @@ export class OwnLease {
     return this.#mac;
   }
 
-  async #acquire(state: KnownState, demand: LeaseDemand): Promise<Lease> {
+  async #acquire(demand: LeaseDemand): Promise<Lease> {
     const previous = this.#memory.previousSubnets();
-    const mac = this.#mac ?? this.#chooseMac(state, demand, previous);
+    const mac = this.#mac ?? this.#chooseMac(demand, previous);
     const attributes = attributesOf(demand, mac);
     const lease = await this.#source.acquire(demand.settings.config, { attributes, previous });
     this.#mac = mac;
@@ -99,20 +98,21 @@ export class OwnLease {
   }
 
   /** What the lease says goes first, because peers know it; then the device's, which a peer may still know. */
-  #chooseMac(state: KnownState, demand: LeaseDemand, previous: ByFamily<Cidr>): MacAddress {
+  #chooseMac(demand: LeaseDemand, previous: ByFamily<Cidr>): MacAddress {
     const { config, options } = demand.settings;
     const attributes: LeaseAttributes = {
       publicIps: demand.publicIps,
       backendType: vxlanType,
       backendData: { 4: undefined, 6: undefined },
     };
-    const own = chooseOwnLease(config, state.leases.values(), { attributes, previous }).keep;
+    const own = this.#source.findPublished(config, { attributes, previous });
     const published = own?.backendType === vxlanType ? findVtepMac(own.backendData[4]) : undefined;
     return published ?? this.#memory.findDeviceMac(options.vni) ?? randomMac();
   }
 
   async #acquireAgain(state: KnownState, lease: Lease, demand: LeaseDemand): Promise<Lease> {
-    const holder = [...state.leases.values()].find((other) => overlaps(other, lease));
+    const others = [...state.leases.values()].filter((other) => this.#source.isOwn(other) !== true);
+    const holder = others.find((other) => overlaps(other, lease));
     if (holder !== undefined)
       throw takenBy(lease, `lease ${leaseText(holder)} of ${publicIpText(holder)} has its place`);
     this.#log.warn(`lease ${leaseText(lease)} of this node was removed: taking it again`);
@@ -138,7 +138,8 @@ export class OwnLease {
       if (due) this.#corrections.forget(lease.key);
       return published;
     }
-    if (!samePublicIp(published, lease) && !samePublicIp(published, attributes)) {
+    const byAddress = samePublicIp(published, lease) || samePublicIp(published, attributes);
+    if (!(this.#source.isOwn(published) ?? byAddress)) {
       throw takenBy(lease, `it is now the lease of ${publicIpText(published)}`);
     }
     // Two nodes with one public IP would otherwise correct each other without end.

@@ -27,9 +27,24 @@ export interface LeaseRequest {
   readonly previous: ByFamily<Cidr>;
 }
 
+/** What an administrator has asked for in the source, about this node alone. */
+export interface NodeWishes {
+  /** The node's address, in place of `--public-ip`. */
+  readonly publicIps: ByFamily<IpAddress>;
+  /** Where other nodes send to, in place of the node's address: one that NAT translates. */
+  readonly overwrites: ByFamily<IpAddress>;
+}
+
+/** What is asked for where a source has no place for wishes. */
+export const noWishes: NodeWishes = {
+  publicIps: { 4: undefined, 6: undefined },
+  overwrites: { 4: undefined, 6: undefined },
+};
+
 /**
  * What a source knows: nothing until it was read completely once in this process; after that always the last that was
- * read, where `stale` says why a part of it cannot be read now.
+ * read, where `stale` says why a part of it cannot be read now. Where it cannot be read at the start, it may know what an
+ * earlier process kept: then `restored` is true, and a lease that is not there may still exist.
  */
 export type SourceState =
   | { readonly kind: "unknown"; readonly reason: string }
@@ -37,6 +52,8 @@ export type SourceState =
       readonly kind: "known";
       readonly config: NetworkConfig;
       readonly leases: ReadonlyMap<string, Lease>;
+      readonly wishes: NodeWishes;
+      readonly restored: boolean;
       readonly stale: string | undefined;
     };
 
@@ -52,9 +69,10 @@ export interface LeaseSource extends Disposable {
   /** Starts to watch. `changed` is called, never from within a call of the source, after each change of `state()`. */
   start(changed: () => void): void;
   /**
-   * Makes a lease this node's own, in this order: the one that has its public IP, if it fits the configuration; its
-   * previous subnet, if free; a free one. A lease with its public IP that does not fit is removed. The lease is part of
-   * `state()` when this settles. Rejects with an Error when none is free or the source cannot be written.
+   * Makes a lease this node's own. A source that hands subnets out itself takes, in this order: the one that has the
+   * node's public IP, if it fits the configuration; its previous subnet, if free; a free one. A lease with its public IP
+   * that does not fit is removed. Where somebody else hands them out, it is the one that this node was given. The lease is
+   * part of `state()` when this settles. Rejects with an Error when there is none or the source cannot be written.
    */
   acquire(config: NetworkConfig, request: LeaseRequest): Promise<Lease>;
   /**
@@ -62,4 +80,10 @@ export interface LeaseSource extends Disposable {
    * lease is gone or has become another node's.
    */
   publish(lease: Lease, attributes: LeaseAttributes): Promise<Lease>;
+  /** What this node has published before, perhaps by another program, as `state()` knows it. */
+  findPublished(config: NetworkConfig, request: LeaseRequest): LeaseAttributes | undefined;
+  /** Whether a lease of `state()` is this node's; undefined where nothing but its public IP tells. */
+  isOwn(lease: Lease): boolean | undefined;
+  /** Tells that this node's network is up, where the source has a place for it. Does nothing when that is told already. */
+  announce(): Promise<void>;
 }

@@ -5,8 +5,9 @@
  *                    rtm_type; unsigned rtm_flags; };
  */
 import { type Cidr, cidrOf, formatCidr } from "../addr/cidr.ts";
-import { type Family, formatIp, type IpAddress, ipFromBytes, isUnspecified } from "../addr/ip.ts";
+import { type Family, familyBits, formatIp, type IpAddress, ipFromBytes, isUnspecified } from "../addr/ip.ts";
 import { ByteReader, type ByteWriter } from "../base/bytes.ts";
+import { errno, failedWith } from "../sys/errno.ts";
 import { Attributes, putBytes, putNested, putU32 } from "./attribute.ts";
 import * as k from "./constants.ts";
 import { addressFamily, findAddress, findFamily } from "./family.ts";
@@ -76,6 +77,24 @@ export function listRoutes(
     if (route === undefined || route.table !== table) return [];
     return interfaceIndex === undefined || route.interfaceIndex === interfaceIndex ? [route] : [];
   });
+}
+
+/**
+ * The route that a packet to this address would take from here, with the source address it would have; undefined when
+ * there is none, or the address is the host's own. Like: ip route get ADDRESS
+ */
+export function findRouteTo(socket: NetlinkSocket, address: IpAddress): Route | undefined {
+  const request = buildRequest(k.RTM_GETROUTE, 0, `find route to ${formatIp(address)}`, (writer) => {
+    writer.u8(addressFamily(address.family)).u8(familyBits(address.family)).zeros(10);
+    putBytes(writer, k.RTA_DST, address.bytes);
+  });
+  try {
+    const [reply] = socket.request(request);
+    return reply === undefined ? undefined : findDecodedRoute(reply);
+  } catch (error) {
+    if (failedWith(error, errno.ENETUNREACH, errno.EHOSTUNREACH)) return undefined;
+    throw error;
+  }
 }
 
 /** Puts a route in place of the one with the same destination, table and priority. Like: ip route replace */

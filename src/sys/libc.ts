@@ -3,7 +3,7 @@
  * imports bun:ffi. Opening the library fails where memory must not be writable and executable at once (PR_SET_MDWE,
  * systemd's MemoryDenyWriteExecute=, SELinux execmem) or where the address space is limited to 2 GiB; main.ts reports it.
  */
-import { dlopen, type Library, read } from "bun:ffi";
+import { dlopen, type Library, ptr, read } from "bun:ffi";
 
 const symbols = {
   __errno_location: { args: [], returns: "ptr" },
@@ -38,6 +38,8 @@ const symbols = {
   recvfrom: { args: ["int", "ptr", "usize", "int", "ptr", "ptr"], returns: "i64" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
+  // Processes
+  execve: { args: ["cstring", "ptr", "ptr"], returns: "int" },
   // Namespaces and mounts
   setns: { args: ["int", "int"], returns: "int" },
   unshare: { args: ["int"], returns: "int" },
@@ -55,6 +57,11 @@ export function lastErrno(): number {
   const location = libc.__errno_location();
   if (location === null) throw new Error("Cannot read errno: the C library has no place for it");
   return read.i32(location, 0);
+}
+
+/** The address of bytes whose memory does not move (allocate), for structures that hold addresses. */
+export function addressOf(bytes: Uint8Array): number {
+  return ptr(bytes);
 }
 
 /** Where the library cannot be opened, its functions throw why, each when it is called: what needs none still works. */

@@ -65,9 +65,19 @@ export class ClusterNode implements AsyncDisposable {
 
   /** Starts a daemon with the cluster's lease directory; what is given goes behind the flags that every node has. */
   start(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): BackgroundProcess {
-    const own = ["--lease-dir", this.#cluster.leases, "--subnet-file", this.subnetFile];
+    return this.startFrom(["--lease-dir", this.#cluster.leases], flags, { env });
+  }
+
+  /** Starts a daemon whose leases come from where the first flags say, perhaps within a command that prepares that. */
+  startFrom(
+    source: readonly string[],
+    flags: readonly string[],
+    options: { readonly env?: Readonly<Record<string, string>>; readonly within?: readonly string[] } = {},
+  ): BackgroundProcess {
     const health = ["--healthz-ip", "127.0.0.1", "--healthz-port", String(healthPort)];
-    const daemon = this.netns.start([executablePath, "flanneld", ...own, ...health, ...flags], { env });
+    const words = [...source, "--subnet-file", this.subnetFile, ...health, ...flags];
+    const argv = [...(options.within ?? []), executablePath, "flanneld", ...words];
+    const daemon = this.netns.start(argv, options.env === undefined ? {} : { env: options.env });
     this.#daemons.push(daemon);
     return daemon;
   }

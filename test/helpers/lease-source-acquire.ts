@@ -16,9 +16,9 @@ import {
 import { rejection } from "./rejection.ts";
 import { waitUntil } from "./wait-until.ts";
 
-/** The part of the suite of lease sources that is about taking leases. */
-export function testAcquire(createStore: () => Promise<LeaseStore>): void {
-  test("acquire() takes a free subnet, which every source then knows", async () => {
+/** The part of the suite that is about taking a lease, wherever the subnet comes from. */
+export function testTake(createStore: () => Promise<LeaseStore>): void {
+  test("acquire() takes a lease, which every source then knows", async () => {
     await using store = await createStore();
     await store.writeConfig(usualConfig);
     using mine = await startSource(store.open());
@@ -34,6 +34,23 @@ export function testAcquire(createStore: () => Promise<LeaseStore>): void {
     });
   });
 
+  test("acquire() rejects while the store cannot be read", async () => {
+    await using store = await createStore();
+    await store.writeConfig(usualConfig);
+    await store.writeLease("10.244.1.0-24", leaseText("2.2.2.2"));
+    using source = await startSource(store.open());
+    const config = configOf(source);
+    await store.hide();
+    expect(errorText(await rejection(source.acquire(config, requestOf("1.1.1.1"))))).toStartWith(
+      "Cannot take a lease from",
+    );
+    await store.reveal();
+    expect(await store.keys()).toEqual(["10.244.1.0-24"]);
+  });
+}
+
+/** The part of the suite for sources that hand subnets out themselves. */
+export function testAcquire(createStore: () => Promise<LeaseStore>): void {
   test("acquire() takes the same lease again, with new attributes, also over the previous subnet", async () => {
     await using store = await createStore();
     await store.writeConfig(usualConfig);
@@ -110,19 +127,5 @@ export function testAcquire(createStore: () => Promise<LeaseStore>): void {
     const leases = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value.key] : []));
     expect(leases).toHaveLength(8);
     expect(await store.keys()).toEqual(leases.toSorted());
-  });
-
-  test("acquire() rejects while the store cannot be read", async () => {
-    await using store = await createStore();
-    await store.writeConfig(usualConfig);
-    await store.writeLease("10.244.1.0-24", leaseText("2.2.2.2"));
-    using source = await startSource(store.open());
-    const config = configOf(source);
-    await store.hide();
-    expect(errorText(await rejection(source.acquire(config, requestOf("1.1.1.1"))))).toStartWith(
-      "Cannot take a lease from",
-    );
-    await store.reveal();
-    expect(await store.keys()).toEqual(["10.244.1.0-24"]);
   });
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 
 import { parseCidr } from "../../src/addr/cidr.ts";
 import { errorText } from "../../src/base/error.ts";
-import { testAcquire } from "./lease-source-acquire.ts";
+import { testAcquire, testTake } from "./lease-source-acquire.ts";
 import {
   attributesOf,
   configOf,
@@ -22,10 +22,22 @@ import {
 import { rejection } from "./rejection.ts";
 import { waitUntil } from "./wait-until.ts";
 
+/** What a kind of source is like. */
+export interface LeaseSourceTraits {
+  /** True when it hands subnets out itself, under keys in its store; false when somebody else gives nodes theirs. */
+  readonly handsOut: boolean;
+}
+
 /** Registers the suite for one kind of source. */
-export function testLeaseSource(kind: string, createStore: () => Promise<LeaseStore>): void {
+export function testLeaseSource(
+  kind: string,
+  createStore: () => Promise<LeaseStore>,
+  { handsOut }: LeaseSourceTraits = { handsOut: true },
+): void {
   describe(`${kind}: what a source knows`, () => testState(createStore));
-  describe(`${kind}: how subnets are handed out`, () => testAcquire(createStore));
+  if (handsOut) describe(`${kind}: what stands under keys`, () => testKeys(createStore));
+  describe(`${kind}: how leases are taken`, () => testTake(createStore));
+  if (handsOut) describe(`${kind}: how subnets are handed out`, () => testAcquire(createStore));
   describe(`${kind}: how attributes are published`, () => testPublish(createStore));
 }
 
@@ -104,20 +116,6 @@ function testState(createStore: () => Promise<LeaseStore>): void {
     expect(lines).toHaveLength(1);
   });
 
-  test("state() reports a key that is none and keeps everything else", async () => {
-    await using store = await createStore();
-    await store.writeConfig(usualConfig);
-    const lines: string[] = [];
-    using source = await startSource(store.open((line) => lines.push(line)));
-    await store.writeLease("10.244.1.300-24", leaseText("1.1.1.1"));
-    await store.writeLease("10.244.4.0-24&fd00:0:0:1::-64", leaseText("4.4.4.4"));
-    await store.writeLease("10.244.2.0-24", leaseText("2.2.2.2"));
-    await hasLeases(source, "10.244.2.0-24 2.2.2.2");
-    await waitUntil("both are reported", () => lines.length === 2);
-    expect(lines.join("\n")).toContain("10.244.1.300-24");
-    expect(lines.join("\n")).toContain("10.244.4.0-24&fd00:0:0:1::-64");
-  });
-
   test("state() takes a new configuration, and keeps the last good one over a broken one", async () => {
     await using store = await createStore();
     await store.writeConfig(usualConfig);
@@ -160,6 +158,22 @@ function testState(createStore: () => Promise<LeaseStore>): void {
     expect(source.state().kind).toBe("unknown");
     await store.reveal();
     await hasLeases(source, "10.244.1.0-24 1.1.1.1");
+  });
+}
+
+function testKeys(createStore: () => Promise<LeaseStore>): void {
+  test("state() reports a key that is none and keeps everything else", async () => {
+    await using store = await createStore();
+    await store.writeConfig(usualConfig);
+    const lines: string[] = [];
+    using source = await startSource(store.open((line) => lines.push(line)));
+    await store.writeLease("10.244.1.300-24", leaseText("1.1.1.1"));
+    await store.writeLease("10.244.4.0-24&fd00:0:0:1::-64", leaseText("4.4.4.4"));
+    await store.writeLease("10.244.2.0-24", leaseText("2.2.2.2"));
+    await hasLeases(source, "10.244.2.0-24 2.2.2.2");
+    await waitUntil("both are reported", () => lines.length === 2);
+    expect(lines.join("\n")).toContain("10.244.1.300-24");
+    expect(lines.join("\n")).toContain("10.244.4.0-24&fd00:0:0:1::-64");
   });
 }
 

@@ -12,7 +12,8 @@ import type { TemporaryDirectory } from "./temp.ts";
  * What the first process of a node does: gives the node directories of its own where a container runtime and its
  * plugins keep their files, then waits to be told to end, which ends every process of the node. What lies beside those
  * directories is the machine's, seen through links (its own links are copied: they may be relative). /run is the node's
- * alone, but for the machine's /run/netns, so that a pod's namespace can be named by its path.
+ * alone, but for the machine's /run/netns, so that a pod's namespace can be named by its path; not so where a runtime
+ * makes the namespaces itself.
  */
 const firstProcess = `
 set -eu
@@ -37,10 +38,12 @@ link() {
 }
 own /etc cni cni/net.d
 own /opt cni cni/bin
-own /var/lib cni containerd
+own /var/lib cni containerd kubelet
+own /var/log containers pods
 mkdir -p "$root/run/netns"
-if [ -d /run/netns ]; then mount --rbind /run/netns "$root/run/netns"; fi
+if [ -z "\${OWN_NETNS:-}" ] && [ -d /run/netns ]; then mount --rbind /run/netns "$root/run/netns"; fi
 mount --rbind "$root/run" /run
+eval "\${SETUP:-}"
 trap 'exit 0' TERM
 echo ready
 while :; do sleep 3600 & wait $!; done
@@ -79,7 +82,8 @@ export class TestNode implements AsyncDisposable {
   /** The words that run a command inside. */
   argv(command: readonly string[]): readonly string[] {
     const proc = `/proc/${this.#first.pid}/ns`;
-    const namespaces = [`--mount=${proc}/mnt`, `--net=${proc}/net`, `--pid=${proc}/pid_for_children`];
+    const others = ["mnt", "net", "uts", "ipc"].map((name) => `--${name === "mnt" ? "mount" : name}=${proc}/${name}`);
+    const namespaces = [...others, `--pid=${proc}/pid_for_children`];
     return ["nsenter", ...namespaces, "--wd=/", ...command];
   }
 
@@ -104,16 +108,26 @@ export class TestNode implements AsyncDisposable {
   }
 }
 
+/** How a node begins. */
+export interface NodeOptions {
+  /** A line of shell that its first process executes before the node is ready; `$root` is the directory of its files, `$CGROUP` its cgroup. */
+  readonly setup?: string;
+  /** True when the machine's /run/netns shall not be the node's as well. */
+  readonly ownNetns?: boolean;
+}
+
 /** Makes a node with its network namespace, `lo` up, and nothing installed. */
-export async function createNode(): Promise<TestNode> {
+export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
   await using made = new AsyncDisposableStack();
   const netns = made.use(await createNetns({ loopbackUp: true }));
   const directory = made.use(await createTemporaryDirectory());
   // Not `ip netns exec`: that hides /sys, and below it the cgroups.
   const enter = ["nsenter", `--net=${netns.path}`];
-  const unshare = ["unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"];
+  const spaces = ["--mount", "--propagation=slave", "--pid", "--uts", "--ipc"];
+  const unshare = ["unshare", ...spaces, "--fork", "--kill-child", "--mount-proc"];
   const script = ["sh", "-c", firstProcess, "sh", directory.path];
-  const first = made.use(startProcess([...enter, ...unshare, ...script]));
+  const env = { SETUP: options.setup ?? "", OWN_NETNS: options.ownNetns === true ? "1" : "", CGROUP: netns.name };
+  const first = made.use(startProcess([...enter, ...unshare, ...script], { env }));
   await first.waitUntil("the node is ready", () => first.stdout.includes("ready"));
   made.move();
   return new TestNode(netns, directory, first);

@@ -1,5 +1,13 @@
 import { errorText } from "../../base/error.ts";
-import type { Lease, LeaseAttributes, LeaseRequest, LeaseSource, SourceState } from "../../lease/lease.ts";
+import { chooseOwnLease } from "../../lease/allocate.ts";
+import {
+  type Lease,
+  type LeaseAttributes,
+  type LeaseRequest,
+  type LeaseSource,
+  noWishes,
+  type SourceState,
+} from "../../lease/lease.ts";
 import type { NetworkConfig } from "../../lease/network-config.ts";
 import { claimLease, rewriteLease } from "./claim.ts";
 import { ConfigFile } from "./config-file.ts";
@@ -117,6 +125,18 @@ export class DirectoryLeaseSource implements LeaseSource {
     });
   }
 
+  findPublished(config: NetworkConfig, request: LeaseRequest): LeaseAttributes | undefined {
+    return chooseOwnLease(config, this.#table.leases?.values() ?? [], request).keep;
+  }
+
+  isOwn(): undefined {
+    // A file does not say whose it is, but for the address in it.
+  }
+
+  announce(): Promise<void> {
+    return Promise.resolve();
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#lookTimer);
     clearTimeout(this.#retryTimer);
@@ -228,7 +248,9 @@ export class DirectoryLeaseSource implements LeaseSource {
     const config = this.#config.value;
     const { leases } = this.#table;
     const problem = this.#problemText();
-    if (config !== undefined && leases !== undefined) return { kind: "known", config, leases, stale: problem };
+    if (config !== undefined && leases !== undefined) {
+      return { kind: "known", config, leases, wishes: noWishes, restored: false, stale: problem };
+    }
     return { kind: "unknown", reason: problem ?? "it was not read yet" };
   }
 }

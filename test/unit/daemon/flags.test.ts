@@ -5,8 +5,11 @@ import { flagTable } from "../../../src/daemon/flag-table.ts";
 import { type DaemonOptions, parseInvocation, usageText } from "../../../src/daemon/flags.ts";
 
 const defaults: DaemonOptions = {
-  leaseDirectory: "/l",
+  source: { kind: "directory", directory: "/l" },
   interfaces: [],
+  interfacePatterns: [],
+  reach: undefined,
+  stateDirectory: "/var/lib/tartan",
   publicIp: undefined,
   subnetFile: "/run/flannel/subnet.env",
   health: { ip: "0.0.0.0", port: 0 },
@@ -23,15 +26,20 @@ test.each<readonly [readonly string[], Partial<DaemonOptions>]>([
   [["--lease-dir", "/l"], {}],
   [["-lease-dir", "/l"], {}],
   [["-lease-dir=/l"], {}],
-  [["--lease-dir=/a=b"], { leaseDirectory: "/a=b" }],
-  [["--lease-dir=-x"], { leaseDirectory: "-x" }],
-  [["--lease-dir", "--iface"], { leaseDirectory: "--iface" }],
+  [["--lease-dir=/a=b"], { source: { kind: "directory", directory: "/a=b" } }],
+  [["--lease-dir=-x"], { source: { kind: "directory", directory: "-x" } }],
+  [["--lease-dir", "--iface"], { source: { kind: "directory", directory: "--iface" } }],
   [["--lease-dir=/a", "--lease-dir=/l"], {}],
   [["--lease-dir=/l", "-iface", "eth0", "--iface=10.0.0.1"], { interfaces: ["eth0", "10.0.0.1"] }],
   [["--lease-dir=/l", "--public-ip", "1.2.3.4"], { publicIp: parseIp("1.2.3.4") }],
   [["--lease-dir=/l", "--subnet-file", "/s"], { subnetFile: "/s" }],
   [["--lease-dir=/l", "--healthz-ip=::1", "--healthz-port", "8081"], { health: { ip: "::1", port: 8081 } }],
   [["--lease-dir=/l", "--version=false", "--ip-masq=0", "-kube-subnet-mgr=False"], {}],
+  [
+    ["--lease-dir=/l", "--iface-regex=^eth", "-iface-regex", "(?i)^ENS[0-9]", "--iface-can-reach=10.0.0.1"],
+    { interfacePatterns: [/^eth/, /^ENS[0-9]/i], reach: parseIp("10.0.0.1") },
+  ],
+  [["--lease-dir=/l", "--state-dir=/s"], { stateDirectory: "/s" }],
   [
     ["--lease-dir=/l", "--iptables-forward-rules=false", "-v", "0"],
     { traffic: { masquerade: false, fullyRandom: true, forward: false } },
@@ -57,14 +65,14 @@ test("parseInvocation() takes from the environment what the command line does no
     interfaces: ["eth7"],
     health: { ip: "0.0.0.0", port: 8081 },
   });
-  expect(options([], env).leaseDirectory).toBe("/env");
+  expect(options([], env).source).toEqual({ kind: "directory", directory: "/env" });
 });
 
 test.each<readonly [readonly string[], Record<string, string>, string]>([
   [
     [],
     {},
-    "Cannot start: no lease source is given, and etcd, which flannel takes then, is not built yet; give --lease-dir DIR",
+    "Cannot start: no lease source is given, and etcd, which flannel takes then, is not built yet; give --kube-subnet-mgr or --lease-dir DIR",
   ],
   [["--nothing"], {}, "Cannot use flag --nothing: there is none of that name"],
   [["--constructor=1"], {}, "Cannot use flag --constructor: there is none of that name"],
@@ -96,8 +104,33 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   ],
   [
     ["--kube-subnet-mgr"],
+    { POD_NAME: "p" },
+    "Cannot start: env variables POD_NAME and POD_NAMESPACE must be set, or NODE_NAME: they tell which node this is",
+  ],
+  [
+    ["--kube-subnet-mgr", "--lease-dir=/l"],
+    { NODE_NAME: "n" },
+    "Cannot start: --lease-dir and --kube-subnet-mgr name two lease sources; give one",
+  ],
+  [
+    ["--kube-subnet-mgr", "--kube-annotation-prefix=a.b/c/d"],
+    { NODE_NAME: "n" },
+    'Cannot use --kube-annotation-prefix with value "a.b/c/d": subnet/kube: prefix can contain at most single slash',
+  ],
+  [
+    ["--kube-subnet-mgr", "--kube-api-url=ftp://x"],
+    { NODE_NAME: "n" },
+    'Cannot use --kube-api-url with value "ftp://x": Cannot use API server "ftp://x": it must be a URL like https://10.0.0.1:6443',
+  ],
+  [
+    ["--lease-dir=/l", "--subnet-lease-renew-margin=1440"],
     {},
-    'Cannot use --kube-subnet-mgr with value "true": the lease source Kubernetes is not built yet',
+    'Cannot use --subnet-lease-renew-margin with value "1440": it must be a number of minutes, 1 to 1439',
+  ],
+  [
+    ["--lease-dir=/l", "--iface-can-reach=host"],
+    {},
+    'Cannot use --iface-can-reach with value "host": it must be an IPv4 address',
   ],
   [
     ["--etcd-endpoints=http://e"],
@@ -106,15 +139,15 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   ],
   [["--etcd-password=secret"], {}, "Cannot use --etcd-password: the lease source etcd is not built yet"],
   [
-    ["--iface-regex=eth.*"],
+    ["--lease-dir=/l", "--iface-regex=eth("],
     {},
-    'Cannot use --iface-regex with value "eth.*": this way to choose the interface is not built yet',
+    'Cannot use --iface-regex with value "eth(": it must be a regular expression',
   ],
   [["--public-ipv6=fd00::1"], {}, 'Cannot use --public-ipv6 with value "fd00::1": IPv6 is not built yet'],
   [
     ["--lease-dir=/l"],
-    { FLANNELD_KUBE_SUBNET_MGR: "true" },
-    'Cannot use FLANNELD_KUBE_SUBNET_MGR with value "true": the lease source Kubernetes is not built yet',
+    { FLANNELD_IP_BLACKHOLE_ROUTE: "true" },
+    'Cannot use FLANNELD_IP_BLACKHOLE_ROUTE with value "true": the blackhole route of the node\'s subnet is not built yet',
   ],
   [
     ["--lease-dir=/l"],
@@ -141,6 +174,44 @@ test("parseInvocation() takes every flag that is not built at its default, and r
   }
 });
 
+test("parseInvocation() takes the flags of the lease source Kubernetes, and what the environment says of the node", () => {
+  const usual = {
+    kind: "kubernetes",
+    identity: { kind: "node", name: "n" },
+    apiUrl: "",
+    kubeconfigFile: "",
+    annotationPrefix: "flannel.alpha.coreos.com",
+    netConfPath: "/etc/kube-flannel/net-conf.json",
+    setCondition: true,
+  } as const;
+  const env = { NODE_NAME: "n", POD_NAME: "p", POD_NAMESPACE: "s" };
+  expect(options(["--kube-subnet-mgr"], env).source).toEqual(usual);
+  expect(options([], { ...env, FLANNELD_KUBE_SUBNET_MGR: "true" }).source).toEqual(usual);
+  const words = ["-kube-api-url=https://[::1]:6443", "-kubeconfig-file", "/k", "--kube-annotation-prefix=a.b/c"];
+  const more = ["--net-config-path=/n", "--set-node-network-unavailable=false"];
+  expect(options(["-kube-subnet-mgr", ...words, ...more], { ...env, NODE_NAME: "" }).source).toEqual({
+    kind: "kubernetes",
+    identity: { kind: "pod", namespace: "s", name: "p" },
+    apiUrl: "https://[::1]:6443",
+    kubeconfigFile: "/k",
+    annotationPrefix: "a.b/c",
+    netConfPath: "/n",
+    setCondition: false,
+  });
+});
+
+test("parseInvocation() takes flags that have no effect, and says so of each that is not at its default", () => {
+  const words = ["--lease-dir=/l", "-v=4", "--vmodule", "a=1", "--iptables-resync=5", "--subnet-lease-renew-margin=30"];
+  const invocation = parseInvocation(words, { FLANNELD_LOG_BACKTRACE_AT: "x" });
+  expect(invocation).toMatchObject({ kind: "run", options: defaults });
+  expect(invocation.kind === "run" ? invocation.notes.map((line) => line.split(":")[0]) : []).toEqual([
+    "--v has no effect here",
+    "--vmodule has no effect here",
+    "--subnet-lease-renew-margin has no effect here",
+    "FLANNELD_LOG_BACKTRACE_AT has no effect here",
+  ]);
+});
+
 test("parseInvocation() prints the version or the help whatever else is given", () => {
   expect(parseInvocation(["-version"], {})).toEqual({ kind: "version" });
   expect(parseInvocation(["--lease-dir=/l", "--version=t"], {})).toEqual({ kind: "version" });
@@ -151,8 +222,9 @@ test("parseInvocation() prints the version or the help whatever else is given", 
 
 test("usageText() lists the flags that work, and only those", async () => {
   const text = await usageText();
-  for (const [name, { missing }] of Object.entries(flagTable)) {
-    expect({ name, listed: new RegExp(`--${name}[ =\n]`).test(text) }).toEqual({ name, listed: missing === undefined });
+  for (const [name, { missing, idle }] of Object.entries(flagTable)) {
+    const listed = missing === undefined && idle === undefined;
+    expect({ name, listed: new RegExp(`--${name}[ =\n]`).test(text) }).toEqual({ name, listed });
   }
   expect(text).not.toMatch(/ $|--no-/m);
 });

@@ -54,28 +54,30 @@ function defaultRoute(interfaceIndex: number | undefined): Route {
 }
 
 function host(
-  changes: { readonly routes?: readonly Route[]; readonly addresses?: readonly Address[]; mtu?: number } = {},
+  changes: {
+    readonly routes?: readonly Route[];
+    readonly addresses?: readonly Address[];
+    readonly mtu?: number;
+    readonly way?: Route;
+  } = {},
 ): Host {
+  const links = [...names].map(([index, name]) => {
+    return vxlanLink({ index, name, mtu: changes.mtu ?? 1500, kind: undefined, vxlan: undefined });
+  });
   return {
     addresses: () => changes.addresses ?? addresses,
     routes: () => changes.routes ?? [defaultRoute(2)],
-    findLink: (id) => {
-      const found = [...names].find(([index, name]) => ("index" in id ? id.index === index : id.name === name));
-      if (found === undefined) return undefined;
-      return vxlanLink({
-        index: found[0],
-        name: found[1],
-        mtu: changes.mtu ?? 1500,
-        kind: undefined,
-        vxlan: undefined,
-      });
-    },
+    findLink: (id) => links.find((link) => ("index" in id ? id.index === link.index : id.name === link.name)),
+    links: () => links,
+    findRouteTo: () => changes.way,
   };
 }
 
+const noRule: InterfaceRule = { interfaces: [], interfacePatterns: [], reach: undefined, publicIp: undefined };
+
 /** The choice in short: `eth0 10.0.0.2`. */
 function chosen(rule: Partial<InterfaceRule>, where: Host = host()): string {
-  const external = chooseInterface({ interfaces: [], publicIp: undefined, ...rule }, where);
+  const external = chooseInterface({ ...noRule, ...rule }, where);
   return `${external.name} ${external.addresses[4] === undefined ? "" : formatIp(external.addresses[4])}`;
 }
 
@@ -95,7 +97,31 @@ test("chooseInterface() takes the interface that has the public IP, unless one i
   expect(chosen({ publicIp: parseIp("192.168.1.3"), interfaces: ["eth0"] })).toBe("eth0 10.0.0.2");
 });
 
+test("chooseInterface() tries patterns after what is given outright: addresses of all interfaces, then names", () => {
+  expect(chosen({ interfacePatterns: [/^192\.168\./] })).toBe("eth1 192.168.1.3");
+  expect(chosen({ interfacePatterns: [/\.3$/] })).toBe("eth0 10.0.0.3");
+  expect(chosen({ interfacePatterns: [/^eth1$/] })).toBe("eth1 192.168.1.3");
+  expect(chosen({ interfacePatterns: [/^ens/, /^eth1$/, /^eth0$/] })).toBe("eth1 192.168.1.3");
+  expect(chosen({ interfacePatterns: [/eth1/], interfaces: ["gone0", "eth0"] })).toBe("eth0 10.0.0.2");
+  // What names an interface without an address has found none.
+  expect(chosen({ interfacePatterns: [/^bare0$/, /^eth1$/] })).toBe("eth1 192.168.1.3");
+});
+
+test("chooseInterface() tries last what packets to an address leave by, with the address that they would have", () => {
+  const way = { ...defaultRoute(3), source: parseIp("192.168.1.3") };
+  const rule = { reach: parseIp("8.8.8.8"), publicIp: parseIp("10.0.0.2") };
+  expect(chosen(rule, host({ way }))).toBe("eth1 192.168.1.3");
+  expect(chosen({ ...rule, interfacePatterns: [/^nothing$/] }, host({ way }))).toBe("eth1 192.168.1.3");
+  expect(chosen({ ...rule, interfaces: ["eth0"] }, host({ way }))).toBe("eth0 10.0.0.2");
+});
+
 test.each<readonly [string, Partial<InterfaceRule>, Host, string]>([
+  [
+    "no match of a pattern",
+    { interfacePatterns: [/^ens/], reach: parseIp("8.8.8.8") },
+    host(),
+    'nothing matches "^ens": there is lo (no address), eth0 (10.0.0.2, 10.0.0.3), eth1 (192.168.1.3), bare0 (no address); no route leads to 8.8.8.8',
+  ],
   ["no default route", {}, host({ routes: [] }), "there is no default route, and no --iface is given"],
   [
     "a default route over several devices",
@@ -141,7 +167,7 @@ test("usableAddresses() puts global before link-local, permanent before dynamic,
 });
 
 test("findUnchanged() keeps a choice as long as the interface has its name and address, and follows its MTU", () => {
-  const external = chooseInterface({ interfaces: [], publicIp: undefined }, host());
+  const external = chooseInterface(noRule, host());
   // Also where the rule would choose another now.
   expect(findUnchanged(external, host({ routes: [defaultRoute(3)] }))).toBe(external);
   expect(findUnchanged(external, host({ mtu: 1400 }))).toEqual({ ...external, mtu: 1400 });

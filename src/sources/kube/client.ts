@@ -1,0 +1,89 @@
+/**
+ * The one importer of the Kubernetes client library. It is loaded only in a short-lived child, since it would cost the
+ * daemon 23 MB; and it makes no request itself: as shipped it fails every HTTPS call on Bun.
+ */
+import { KubeConfig, loadYaml } from "@kubernetes/client-node";
+import { Decoder, parseJson } from "../../base/decode.ts";
+import { findText, readText } from "../../sys/file.ts";
+import { certificateEnd } from "../../sys/certificate.ts";
+import type { KubeconfigText } from "./kubeconfig.ts";
+
+/** What the library fills in: options for node:https, of which each is told apart by what it holds. */
+type RequestOptions = Record<string, unknown>;
+
+/**
+ * Reads a kubeconfig, the default one without a path, and has its user authenticated as it says: by certificate, token,
+ * password, token file, exec plugin, OIDC. Returns what a request needs, as JSON for the parent to decode.
+ */
+export async function readKubeconfig(path: string | undefined): Promise<string> {
+  const config = new KubeConfig();
+  if (path === undefined) config.loadFromDefault();
+  else config.loadFromFile(path);
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) throw new Error("it has no cluster for its current context");
+  const options: RequestOptions = {};
+  await config.applyToHTTPSOptions(options);
+  const serverName = options["servername"];
+  const cert = textOf(options["cert"]);
+  const authorization = authorizationByFile(path, config.getCurrentUser()?.name) ?? authorizationOf(options);
+  const access: KubeconfigText = {
+    server: cluster.server,
+    ca: textOf(options["ca"]),
+    cert,
+    key: textOf(options["key"]),
+    serverName: typeof serverName === "string" ? serverName : null,
+    verify: options["rejectUnauthorized"] !== false,
+    authorization,
+    proxy: cluster.proxyUrl ?? null,
+    expires: earliest([cert === null ? undefined : certificateEnd(cert), tokenEnd(authorization)]),
+  };
+  return JSON.stringify(access);
+}
+
+/**
+ * A user's tokenFile, which goes before its token, as client-go has it. The library (2.0.1) looks for it under another
+ * name, `token-file`, that nobody writes.
+ */
+function authorizationByFile(path: string | undefined, user: string | undefined): string | undefined {
+  const { KUBECONFIG: several = "", HOME: home = "" } = process.env;
+  const file = path ?? several.split(":").find((each) => each !== "") ?? `${home}/.kube/config`;
+  const text = findText(file);
+  if (text === undefined || user === undefined) return undefined;
+  const document = new Decoder(parseJson(JSON.stringify(loadYaml<unknown>(text))));
+  const found = document
+    .field("users")
+    .list()
+    .find((entry) => entry.field("name").string() === user);
+  const tokenFile = found?.field("user").field("tokenFile").string() ?? "";
+  if (tokenFile === "") return undefined;
+  const directory = file.slice(0, file.lastIndexOf("/") + 1);
+  return `Bearer ${readText(tokenFile.startsWith("/") ? tokenFile : `${directory}${tokenFile}`).trim()}`;
+}
+
+function authorizationOf({ headers, auth }: RequestOptions): string | null {
+  if (typeof auth === "string") return `Basic ${Buffer.from(auth).toString("base64")}`;
+  if (typeof headers !== "object" || headers === null || !("Authorization" in headers)) return null;
+  return typeof headers.Authorization === "string" ? headers.Authorization : null;
+}
+
+function textOf(pem: unknown): string | null {
+  if (typeof pem === "string") return pem;
+  return Buffer.isBuffer(pem) ? pem.toString("utf8") : null;
+}
+
+/** A token that is a JWT says in its second part, as JSON, when it ends. */
+function tokenEnd(authorization: string | null): number | undefined {
+  const [, payload] = /^Bearer [\w-]+\.([\w-]+)\.[\w-]+$/.exec(authorization ?? "") ?? [];
+  if (payload === undefined) return undefined;
+  try {
+    const seconds = new Decoder(parseJson(Buffer.from(payload, "base64url").toString("utf8"))).field("exp").integer();
+    return seconds === undefined ? undefined : seconds * 1000;
+  } catch {
+    return undefined;
+  }
+}
+
+function earliest(times: readonly (number | undefined)[]): number | null {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? null : Math.min(...known);
+}

@@ -1,0 +1,101 @@
+import { Decoder, parseJson } from "../../base/decode.ts";
+import { type ApiAccess, type Credentials, parseServer } from "./credentials.ts";
+
+/** What the child that reads a kubeconfig tells, as JSON. */
+export interface KubeconfigText {
+  readonly server: string;
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly serverName: string | null;
+  readonly verify: boolean;
+  readonly authorization: string | null;
+  readonly proxy: string | null;
+  /** Milliseconds since the epoch; null for what does not say when it ends. */
+  readonly expires: number | null;
+}
+
+/** Credentials are asked for again so long before they end. */
+const marginMs = 30_000;
+
+/** What a kubeconfig says, read by somebody else, and read again when it ends or the server refuses it. */
+export class Kubeconfig implements Credentials {
+  readonly name: string;
+  readonly #server: string;
+  readonly #read: () => Promise<string>;
+  readonly #report: (line: string) => void;
+  #warned = false;
+  #known: Promise<Known> | undefined;
+
+  /** `server` replaces the one that the file names, unless it is empty. */
+  constructor(
+    path: string | undefined,
+    server: string,
+    options: { readonly read: () => Promise<string>; readonly report: (line: string) => void },
+  ) {
+    this.name = path === undefined ? "the default kubeconfig" : `kubeconfig "${path}"`;
+    this.#server = server;
+    this.#read = options.read;
+    this.#report = options.report;
+  }
+
+  async access(): Promise<ApiAccess> {
+    const known = this.#known === undefined ? undefined : await this.#known;
+    if (known !== undefined && (known.expires === undefined || known.expires - marginMs > Date.now())) {
+      return known.access;
+    }
+    const next = this.#learn();
+    this.#known = next;
+    try {
+      return (await next).access;
+    } catch (error) {
+      if (this.#known === next) this.#known = undefined;
+      throw new Error(`Cannot use ${this.name}`, { cause: error });
+    }
+  }
+
+  refused(): void {
+    this.#known = undefined;
+  }
+
+  async #learn(): Promise<Known> {
+    const known = decodeAccess(await this.#read(), this.#server);
+    if (known.access.endpoint.tls?.verify === false && !this.#warned) {
+      this.#warned = true;
+      this.#report(`${this.name} says insecure-skip-tls-verify: nobody checks who the API server is`);
+    }
+    return known;
+  }
+}
+
+interface Known {
+  readonly access: ApiAccess;
+  readonly expires: number | undefined;
+}
+
+function decodeAccess(text: string, server: string): Known {
+  const json = new Decoder(parseJson(text));
+  const proxy = json.field("proxy").string();
+  if (proxy !== undefined) throw new Error(`its proxy-url "${proxy}" is not supported`);
+  const { host, port, https, basePath } = parseServer(server === "" ? (json.field("server").string() ?? "") : server);
+  const cert = json.field("cert").string();
+  const key = json.field("key").string();
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new Error(`it has a client ${cert === undefined ? "key without certificate" : "certificate without key"}`);
+  }
+  const tls = {
+    ca: json.field("ca").string(),
+    cert,
+    key,
+    serverName: json.field("serverName").string(),
+    verify: json.field("verify").boolean() ?? true,
+  };
+  return {
+    access: {
+      endpoint: { host, port, tls: https ? tls : undefined },
+      basePath,
+      authorization: json.field("authorization").string(),
+    },
+    expires: json.field("expires").integer(),
+  };
+}

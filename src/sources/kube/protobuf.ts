@@ -1,0 +1,100 @@
+/** Bytes that are not the message they should be. */
+export class ProtobufError extends Error {
+  override readonly name = "ProtobufError";
+}
+
+const wireVarint = 0;
+const wireFixed64 = 1;
+const wireBytes = 2;
+const wireFixed32 = 5;
+
+/**
+ * Walks over the fields of one protobuf message in place, without making anything of those that nobody asks for: of a
+ * Node's 12 KB a lease needs 300 bytes. After `next()` the properties tell of the field it stands on. Any bytes either
+ * walk to the end or throw a ProtobufError, each step at least one byte further.
+ */
+export class FieldWalker {
+  readonly bytes: Uint8Array;
+  /** The field's number. */
+  number = 0;
+  /** Where the content of a string, bytes or message begins and ends; both 0 for a number. */
+  start = 0;
+  end = 0;
+  /** The value of a varint, exact up to 2^53; 0 for other fields. */
+  value = 0;
+  #offset: number;
+  readonly #limit: number;
+
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+    this.bytes = bytes;
+    this.#offset = start;
+    this.#limit = end;
+  }
+
+  /** Goes to the next field; false at the end. Throws a ProtobufError. */
+  next(): boolean {
+    if (this.#offset >= this.#limit) return false;
+    const tag = this.#varint();
+    this.number = Math.floor(tag / 8);
+    this.start = 0;
+    this.end = 0;
+    this.value = 0;
+    switch (tag % 8) {
+      case wireVarint:
+        this.value = this.#varint();
+        return true;
+      case wireFixed64:
+        this.#skip(8);
+        return true;
+      case wireBytes: {
+        const length = this.#varint();
+        this.start = this.#offset;
+        this.#skip(length);
+        this.end = this.#offset;
+        return true;
+      }
+      case wireFixed32:
+        this.#skip(4);
+        return true;
+      default:
+        throw new ProtobufError(`Cannot read protobuf: wire type ${tag % 8} at offset ${this.#offset}`);
+    }
+  }
+
+  /** Walks over the message that is the field's content. */
+  message(): FieldWalker {
+    return new FieldWalker(this.bytes, this.start, this.end);
+  }
+
+  /** The field's content as text. */
+  text(): string {
+    return decodeText(this.bytes, this.start, this.end);
+  }
+
+  #varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (let count = 0; count < 10; count++) {
+      if (this.#offset >= this.#limit) throw new ProtobufError("Cannot read protobuf: it ends within a number");
+      const byte = this.bytes[this.#offset++] ?? 0;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+    throw new ProtobufError("Cannot read protobuf: a number has more than ten bytes");
+  }
+
+  #skip(length: number): void {
+    if (length > this.#limit - this.#offset) {
+      throw new ProtobufError(`Cannot read protobuf: a field of ${length} bytes goes beyond the message's end`);
+    }
+    this.#offset += length;
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** UTF-8 text from a part of the bytes; what is not UTF-8 becomes U+FFFD. */
+export function decodeText(bytes: Uint8Array, start: number, end: number): string {
+  return start === end ? "" : decoder.decode(bytes.subarray(start, end));
+}

@@ -1,0 +1,35 @@
+import { afterAll, beforeAll } from "bun:test";
+
+import { buildOwnImage, daemonsReady, installUpstream } from "../cluster/flannel.ts";
+import { flannelImage } from "../cluster/images.ts";
+import { migrationSuite } from "../cluster/migration-suite.ts";
+import { clusterRequirements, createRealCluster } from "../cluster/real-cluster.ts";
+import type { RealCluster } from "../cluster/real-cluster.ts";
+import { describeWith } from "../helpers/require.ts";
+
+const setupTimeoutMs = 240_000;
+const requirements = [...clusterRequirements, "peer:cni-plugins", "peer:flannel-cni", "peer:flanneld"] as const;
+
+await describeWith(requirements, "a cluster with upstream's flannel, kube-proxy with iptables", () => {
+  let made: RealCluster | undefined;
+
+  function cluster(): RealCluster {
+    if (made === undefined) throw new Error("Cannot use the cluster: it did not come up");
+    return made;
+  }
+
+  beforeAll(async () => {
+    const archives = [await buildOwnImage()];
+    const images = [await flannelImage()];
+    made = await createRealCluster({ nodes: ["2.2", "2.2"], proxyMode: "iptables", images, archives });
+    await installUpstream(made);
+    await made.nodesReady();
+    await daemonsReady(made);
+  }, setupTimeoutMs);
+
+  afterAll(async () => {
+    await made?.[Symbol.asyncDispose]();
+  }, 60_000);
+
+  migrationSuite(cluster);
+});

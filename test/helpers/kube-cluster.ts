@@ -1,0 +1,80 @@
+import { apiAddress, apiPort, type ApiServer, createApiServer, flannelToken } from "./api-server.ts";
+import type { BackgroundProcess } from "./background.ts";
+import { type Cluster, type ClusterNode, createCluster } from "./cluster.ts";
+import { KubeStore } from "./kube-store.ts";
+import { createTemporaryDirectory } from "./temp.ts";
+
+/** What a pod's daemon finds below /run in its own mount namespace: the service account, as the kubelet puts it there. */
+const mountAccount =
+  'mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io && ln -s "$0" /run/secrets/kubernetes.io/serviceaccount && exec "$@"';
+
+/** Nodes on a wire, and on that wire a real API server that knows them. */
+export class KubeCluster implements AsyncDisposable {
+  readonly cluster: Cluster;
+  readonly server: ApiServer;
+  readonly store: KubeStore;
+  readonly #parts: AsyncDisposableStack;
+
+  constructor(parts: AsyncDisposableStack, made: { cluster: Cluster; server: ApiServer; store: KubeStore }) {
+    this.#parts = parts;
+    this.cluster = made.cluster;
+    this.server = made.server;
+    this.store = made.store;
+  }
+
+  /** The name of a node's object. */
+  nameOf(node: ClusterNode): string {
+    return `node${this.cluster.nodes.indexOf(node) + 1}`;
+  }
+
+  /** The directory in which a node's pods would find their service account. */
+  get account(): string {
+    return this.cluster.directory.join("account");
+  }
+
+  /** Makes the object of a node, with a pod CIDR like 10.244.1.0/24. */
+  async register(node: ClusterNode, annotations: Readonly<Record<string, string>> = {}): Promise<void> {
+    const number = this.cluster.nodes.indexOf(node) + 1;
+    await this.store.createNode(this.nameOf(node), `10.244.${number}.0/24`, annotations);
+  }
+
+  /** Starts a daemon as in a pod: the API server by the environment, the credentials by files. */
+  start(
+    node: ClusterNode,
+    flags: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): BackgroundProcess {
+    const name = this.nameOf(node);
+    const state = ["--state-dir", this.cluster.directory.join(name, "state")];
+    const source = ["--kube-subnet-mgr", "--net-config-path", this.store.netConfPath, ...state];
+    const service = { KUBERNETES_SERVICE_HOST: apiAddress, KUBERNETES_SERVICE_PORT: String(apiPort) };
+    return node.startFrom(source, flags, {
+      env: { NODE_NAME: name, ...service, ...env },
+      within: ["sh", "-c", mountAccount, this.account],
+    });
+  }
+
+  /** Starts a daemon and waits until it is ready. */
+  async startReady(node: ClusterNode, flags: readonly string[] = []): Promise<BackgroundProcess> {
+    const daemon = this.start(node, flags);
+    await daemon.waitUntil("the daemon is ready", async () => (await node.readiness()).status === 200);
+    return daemon;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.disposeAsync();
+  }
+}
+
+/** Makes a cluster of so many nodes, of which none is registered yet. */
+export async function createKubeCluster(nodeCount: number): Promise<KubeCluster> {
+  await using parts = new AsyncDisposableStack();
+  const cluster = parts.use(await createCluster(nodeCount));
+  await cluster.wire.ip("address", "add", `${apiAddress}/24`, "dev", "br0");
+  const server = parts.use(await createApiServer({ netns: cluster.wire, address: apiAddress }));
+  const store = parts.use(new KubeStore(server, await createTemporaryDirectory()));
+  await store.writeConfig('{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}');
+  await cluster.directory.write("account/token", flannelToken);
+  await cluster.directory.write("account/ca.crt", server.authority.own.cert);
+  return new KubeCluster(parts.move(), { cluster, server, store });
+}

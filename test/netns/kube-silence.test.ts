@@ -1,0 +1,42 @@
+/** That a watch which tells nothing any more is noticed: by a node whose link is cut, and by one whose server hangs. */
+import { expect, test } from "bun:test";
+
+import type { ClusterNode } from "../helpers/cluster.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { createKubeCluster } from "../helpers/kube-cluster.ts";
+import { describeWith } from "../helpers/require.ts";
+
+async function routesOf(node: ClusterNode): Promise<readonly string[]> {
+  const lines = await node.overlay();
+  return lines.flatMap((line) => /^route (\S+)/.exec(line)?.[1] ?? []);
+}
+
+const requirements = ["root", "executable", "link:vxlan", "peer:etcd", "peer:kubernetes"] as const;
+
+await describeWith([...requirements], "flanneld notices", () => {
+  test("a cut link within 35 s and a hanging API server within 100 s, and loses nothing by it", async () => {
+    await using kube = await createKubeCluster(2);
+    const [cut, waiting] = kube.cluster.nodes;
+    if (cut === undefined || waiting === undefined) throw new Error("Cannot find the nodes");
+    for (const node of [cut, waiting]) await kube.register(node);
+    for (const node of [cut, waiting]) await kube.startReady(node);
+    const both = ["10.244.1.0/24", "10.244.2.0/24"];
+    expect(await eventually(() => routesOf(cut), both.slice(1))).toEqual(both.slice(1));
+    expect(await eventually(() => routesOf(waiting), both.slice(0, 1))).toEqual(both.slice(0, 1));
+    // Packets are lost without a word: the devices stay up on both ends.
+    await kube.cluster.wire.ip("link", "set", "port1", "nomaster");
+    kube.server.process.signal("SIGSTOP");
+    const began = performance.now();
+    await cut.logged(/Kubernetes cannot be read, what was last read stays in force/, 100_000);
+    const cutAfter = performance.now() - began;
+    await waiting.logged(/Kubernetes cannot be read, what was last read stays in force: .* silence for 80 s/, 110_000);
+    const silentAfter = performance.now() - began;
+    kube.server.process.signal("SIGCONT");
+    await kube.cluster.wire.ip("link", "set", "port1", "master", "br0");
+    expect(cutAfter).toBeLessThan(35_000);
+    expect(silentAfter).toBeLessThan(100_000);
+    for (const node of [cut, waiting]) await node.logged(/Kubernetes can be read again/, 60_000);
+    expect(await routesOf(cut)).toEqual(both.slice(1));
+    expect(await routesOf(waiting)).toEqual(both.slice(0, 1));
+  }, 240_000);
+});
