@@ -31,8 +31,8 @@ export interface PortForward extends HostPort {
 
 export const ipProtocols = { tcp: 6, udp: 17, sctp: 132 } as const;
 
-/** What stands for the device where all connections are rewritten; no device has this name. */
-const allDevices = "*";
+/** What stands for the device where all connections are rewritten; the kernel gives no device this name. */
+const allDevices = "all";
 const mappedPrefix = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 export const hostPortSets: PodSets = {
