@@ -177,7 +177,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
     await host.add(portmapConfig(other.result, [mapping(7070, 70)], { name: "other" }), { pod: other.pod });
     expect(outcome(await collect(host, portmapConfig(kept.result, []), [kept.pod]))).toBe("ok");
     const left = (await podElements(host.netns)).join("\n");
-    expect([/8080/.test(left), /9090|53/.test(left), /7070/.test(left)]).toEqual([true, false, true]);
+    expect([/ 8080/.test(left), / 9090| 53/.test(left), / 7070/.test(left)]).toEqual([true, false, true]);
     expect(await run(place, "CHECK", kept, portmapConfig(kept.result, tcp))).toBe("ok");
     expect(await run(place, "ADD", stale, portmapConfig(stale.result, [mapping(9090, 90)]))).toBe("ok");
   });
