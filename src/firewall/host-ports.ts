@@ -30,8 +30,8 @@ export interface PortForward extends HostPort {
   readonly source: SourceRewrite;
 }
 
-/** What stands for the device where all connections are rewritten; no device has this name. */
-const allDevices = "*";
+/** What stands for the device where all connections are rewritten; the kernel gives no device this name. */
+const allDevices = "all";
 const mappedPrefix = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 export const hostPortSets: PodSets = {

@@ -71,7 +71,7 @@ export function checkRules(request: CniRequest, config: BridgeConfig, pod: Ruled
   const parts = [];
   if (config.extras.macCheck) {
     checkEntries(socket, guardSets, owner, [guardEntry(hostVethName(owner), pod.mac)]);
-    parts.push(guardPart);
+    parts.push(guardPart());
   }
   if (config.ipMasq) {
     const entries = pod.ips.map(({ address }) => masqueradeEntry(address));
@@ -93,7 +93,7 @@ export function removeStaleRules({ config, valid }: CniGcRequest): void {
   }
   inNfTables((socket) => {
     sweepSets(socket, () => masqueradePart(presentSubnets(socket)), isStale);
-    sweepSets(socket, () => guardPart, isStale);
+    sweepSets(socket, guardPart, isStale);
   });
 }
 
