@@ -133,6 +133,11 @@ export class KubeStore implements LeaseStore {
     await this.server.ask("POST", nodesPath, { metadata: { name, annotations }, spec });
   }
 
+  /** What a node says whose lease has this value in flannel's other layout. */
+  annotationsOf(text: string): Readonly<Record<string, string>> {
+    return annotationsOfText(text);
+  }
+
   /** Sets annotations of a node, or removes those that are null. */
   async annotate(name: string, annotations: Readonly<Record<string, string | null>>): Promise<void> {
     const patch = { metadata: { annotations } };

@@ -183,6 +183,24 @@ test("NodeWatch lists anew, and so finds what was deleted, when the version is t
   expect(following.told.some((line) => line.startsWith("lost"))).toBe(false);
 });
 
+test("NodeWatch does not wait long to list anew, however long the server was away before", async () => {
+  using following = follow(
+    [
+      stream([event("ADDED", { name: "a" }), initialEnd], "cut"),
+      ...Array.from({ length: 5 }, () => refuse(503)),
+      page(["a"], "500"),
+      stream([failure(410, "Expired")], "end"),
+      listed,
+    ],
+    { firstRetryMs: 20, longestRetryMs: 10_000 },
+  );
+  await waitUntil("the place has expired", () => following.queries.length === 8);
+  const began = performance.now();
+  await waitUntil("it has listed twice", () => following.queries.length === 9);
+  // After the failures alone it would be 640 ms at least.
+  expect(performance.now() - began).toBeLessThan(300);
+});
+
 test("NodeWatch lists anew when the server came back with an older store", async () => {
   using following = follow([
     stream([event("ADDED", { name: "a" }), initialEnd], "cut"),

@@ -76,6 +76,8 @@ export class NodeWatch {
   #version: string | undefined;
   /** How many streams in a row did not last. */
   #failures = 0;
+  /** How often the place at which to go on had expired, since a stream lasted. */
+  #expiries = 0;
   /** The last one ended by a failure. */
   #failed = false;
   #brokenLists = 0;
@@ -104,7 +106,10 @@ export class NodeWatch {
       const wasSteady = this.#hasLived(steadyMs);
       if (failed !== undefined && !this.#signal.aborted) this.#listener.lost(failed);
       this.#signal.throwIfAborted();
-      if (failed === undefined && wasSteady) continue;
+      if (failed === undefined && wasSteady && this.#version !== undefined) {
+        this.#expiries = 0;
+        continue;
+      }
       await pause(this.#nextPause(wasSteady), this.#signal);
     }
   }
@@ -119,6 +124,8 @@ export class NodeWatch {
     } catch (error) {
       if (this.#signal.aborted) throw this.#signal.reason;
       if (isGone(error)) {
+        // The server is well; how long it was away before says nothing of how long to wait now.
+        this.#failures = this.#expiries++;
         this.#version = undefined;
         return undefined;
       }
@@ -130,7 +137,10 @@ export class NodeWatch {
 
   /** Half of it is drawn, so that the nodes of a cluster do not all come back at once. */
   #nextPause(wasSteady: boolean): number {
-    if (wasSteady) this.#failures = 0;
+    if (wasSteady) {
+      this.#failures = 0;
+      this.#expiries = 0;
+    }
     const { firstRetryMs, longestRetryMs } = this.#timing;
     const longest = Math.min(firstRetryMs * 2 ** this.#failures, longestRetryMs);
     this.#failures++;
