@@ -6,7 +6,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { compileOptions } from "../build.ts";
 import { dispatch } from "../src/cni/dispatch.ts";
 import { builtInPlugins } from "../src/plugins/main.ts";
-import { BenchHost, flannelEntry, makeNetns, type Pod } from "./cni-host.ts";
+import { flannelEntry } from "./cni-chains.ts";
+import { BenchHost, makeNetns, type Pod } from "./cni-host.ts";
 import { alternate, quantile, type Run, runProgram } from "./runner.ts";
 
 const rounds = 200;
@@ -16,10 +17,10 @@ export function measureFloor(directory: string, plugins: string): void {
   const empty = buildEmpty(directory);
   const path = `${directory}/floor`;
   const chain = { name: "floor", cniVersion: "1.0.0", plugins, entries: [flannelEntry(path)] };
-  const host = new BenchHost(path, chain, "10.244.0.1/20");
+  const host = new BenchHost(path, chain, { daemonMasquerades: true, portMappings: () => [] });
   mkdirSync(`${path}/pods`);
   const pods: Pod[] = Array.from({ length: rounds }, (_, index) => {
-    return { containerId: `floor-${index}`, netns: makeNetns(`${path}/pods/${index}`) };
+    return { containerId: `floor-${index}`, netns: makeNetns(`${path}/pods/${index}`), number: index };
   });
   host.enter();
   const waiting = [...pods];

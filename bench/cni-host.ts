@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { JsonObject } from "../src/base/decode.ts";
 import { Decoder, parseJson } from "../src/base/decode.ts";
+import type { Setting } from "./cni-settings.ts";
 import { enterNetns, type Program, type Run, runProgram } from "./runner.ts";
 
 /** A conflist's plugins, in order, and the files that they are. */
@@ -13,11 +14,15 @@ export interface Chain {
   readonly entries: readonly JsonObject[];
 }
 
-/** A pod: its container id and its namespace. */
+/** A pod: its container id, its namespace and its number among those of its chain. */
 export interface Pod {
   readonly containerId: string;
   readonly netns: string;
+  readonly number: number;
 }
+
+/** What a host has to know of the setting it is measured in. */
+type HostSetting = Pick<Setting, "daemonMasquerades" | "portMappings">;
 
 /** What the runtime tells a plugin to do. */
 export type Verb = "ADD" | "DEL";
@@ -42,19 +47,21 @@ export function makeNetns(path: string): string {
 export class BenchHost {
   readonly directory: string;
   readonly #chain: Chain;
+  readonly #setting: HostSetting;
   readonly #netns: string;
   readonly #results = new Map<string, string>();
 
-  constructor(directory: string, chain: Chain, subnet: string) {
+  constructor(directory: string, chain: Chain, setting: HostSetting) {
     this.directory = directory;
     this.#chain = chain;
+    this.#setting = setting;
     mkdirSync(directory, { recursive: true });
     this.#netns = makeNetns(`${directory}/netns`);
     const lines = [
       "FLANNEL_NETWORK=10.244.0.0/16",
-      `FLANNEL_SUBNET=${subnet}`,
+      "FLANNEL_SUBNET=10.244.0.1/20",
       "FLANNEL_MTU=1450",
-      "FLANNEL_IPMASQ=true",
+      `FLANNEL_IPMASQ=${setting.daemonMasquerades}`,
     ];
     writeFileSync(`${directory}/subnet.env`, `${lines.join("\n")}\n`);
   }
@@ -101,6 +108,7 @@ export class BenchHost {
       cniVersion: this.#chain.cniVersion,
       name: "cbr0",
       ...(handed ? { prevResult: parseJson(previous) } : {}),
+      ...this.#runtimeConfig(entry, pod),
     };
     const type = new Decoder(entry).field("type").string() ?? "";
     const stdin = `${this.directory}/${pod.containerId}.${index}.json`;
@@ -122,18 +130,14 @@ export class BenchHost {
     };
   }
 
+  /** A runtime hands a capability's arguments to the plugins that declare it, when there are any. */
+  #runtimeConfig(entry: JsonObject | undefined, pod: Pod): JsonObject {
+    const portMappings = this.#setting.portMappings(pod.number);
+    const declared = new Decoder(entry).field("capabilities").field("portMappings").boolean() === true;
+    return declared && portMappings.length > 0 ? { runtimeConfig: { portMappings } } : {};
+  }
+
   #outputOf(pod: Pod): string {
     return `${this.directory}/${pod.containerId}.out`;
   }
-}
-
-/** flannel's entry of the stock conflist, kept to a host's own directories. */
-export function flannelEntry(directory: string): JsonObject {
-  return {
-    type: "flannel",
-    subnetFile: `${directory}/subnet.env`,
-    dataDir: `${directory}/flannel`,
-    ipam: { dataDir: `${directory}/networks` },
-    delegate: { hairpinMode: true, isDefaultGateway: true },
-  };
 }

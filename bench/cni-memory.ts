@@ -22,7 +22,7 @@ export function measureMemory(hosts: ReadonlyMap<string, BenchHost>, directory: 
     host.enter();
     const all: Pod[] = Array.from({ length: pods }, (_, index) => {
       const containerId = `${name.replaceAll(/\W/g, "")}-${index}`;
-      return { containerId, netns: makeNetns(`${directory}/${containerId}`) };
+      return { containerId, netns: makeNetns(`${directory}/${containerId}`), number: index };
     });
     const values = (["ADD", "DEL"] as const).map((verb) =>
       quantile(

@@ -1,7 +1,8 @@
 /**
  * Decoding of JSON that somebody else wrote, with the meaning Go's encoding/json gives it, because the configurations
  * of CNI and flannel were written for Go programs: keys match whatever their case, of several the last wins, `null`
- * leaves the default, a value of the wrong type is an error. Every error names the path of what is wrong.
+ * leaves the default, a value of the wrong type is an error. Every error names the path of what is wrong. One thing is
+ * JSON.parse's own: of keys that are equal to the letter the last value stands in the first one's place, also a `null`.
  */
 
 /** A value that JSON can hold. */

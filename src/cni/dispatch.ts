@@ -2,6 +2,7 @@
 import type { Decoder } from "../base/decode.ts";
 import { errorText } from "../base/error.ts";
 import { commit, version } from "../base/version.ts";
+import { decodeText, encodeText } from "../base/text.ts";
 import { SyscallError } from "../sys/errno.ts";
 import { Fd } from "../sys/fd.ts";
 import { readAll, writeAll } from "../sys/file.ts";
@@ -31,9 +32,9 @@ type Plugins = ReadonlyMap<string, CniPlugin>;
 export function ownProcess(): PluginProcess {
   return {
     environment: process.env,
-    readStdin: () => new TextDecoder().decode(readAll(new Fd(0), "stdin")),
-    writeStdout: (text) => writeAll(new Fd(1), new TextEncoder().encode(text), "stdout"),
-    writeStderr: (text) => writeAll(new Fd(2), new TextEncoder().encode(text), "stderr"),
+    readStdin: () => decodeText(readAll(new Fd(0), "stdin")),
+    writeStdout: (text) => writeAll(new Fd(1), encodeText(text), "stdout"),
+    writeStderr: (text) => writeAll(new Fd(2), encodeText(text), "stderr"),
     exit: (code) => process.exit(code),
   };
 }

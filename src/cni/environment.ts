@@ -1,3 +1,4 @@
+import { encodeText } from "../base/text.ts";
 import { CniError, cniCode } from "./error.ts";
 
 /** Environment variables, by name. */
@@ -72,7 +73,7 @@ function checkContainerId(id: string): void {
 }
 
 function checkInterfaceName(name: string): void {
-  if (name.length > longestName || new TextEncoder().encode(name).length > longestName) {
+  if (name.length > longestName || encodeText(name).length > longestName) {
     throw environmentError("interface name is too long", "interface name should be less than 16 characters");
   }
   if (name === "." || name === "..") throw environmentError("interface name is . or ..");

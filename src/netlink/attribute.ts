@@ -4,6 +4,7 @@
  *     struct nlattr { __u16 nla_len; __u16 nla_type; };   followed by the payload, padded to NLA_ALIGNTO (4) bytes
  */
 import { alignTo, ByteReader, type ByteWriter, readU16, readU32, ShortReadError } from "../base/bytes.ts";
+import { decodeText, encodeText } from "../base/text.ts";
 import { NLA_F_NESTED, NLA_TYPE_MASK } from "./constants.ts";
 
 const headerLength = 4;
@@ -43,7 +44,7 @@ export function putU32(writer: ByteWriter, type: number, value: number): void {
 
 /** Adds text with the NUL byte that ends it in C. */
 export function putString(writer: ByteWriter, type: number, text: string): void {
-  const bytes = new TextEncoder().encode(text);
+  const bytes = encodeText(text);
   writer
     .u16(headerLength + bytes.length + 1)
     .u16(type)
@@ -54,7 +55,7 @@ export function putString(writer: ByteWriter, type: number, text: string): void 
 
 /** Adds text without a closing NUL byte, as iproute2 writes the names of link kinds. */
 export function putText(writer: ByteWriter, type: number, text: string): void {
-  putBytes(writer, type, new TextEncoder().encode(text));
+  putBytes(writer, type, encodeText(text));
 }
 
 /** Adds an attribute that holds what `fill` writes: further attributes, or a structure and then attributes. */
@@ -112,7 +113,7 @@ export class Attributes {
     const bytes = this.findBytes(type);
     if (bytes === undefined) return undefined;
     const end = bytes.indexOf(0);
-    return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+    return decodeText(end < 0 ? bytes : bytes.subarray(0, end));
   }
 
   /** The attributes inside an attribute; none when it is absent. */

@@ -2,7 +2,7 @@ import { allocate, ByteWriter } from "../base/bytes.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { findFile, pathArgument } from "./file.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { lastErrno, libc, rareLibc } from "./libc.ts";
 
 /** include/uapi/linux/inotify.h */
 const IN_MOVED_TO = 0x80;
@@ -20,7 +20,7 @@ const POLLIN = 1;
  */
 export function awaitFile(path: string, milliseconds: number): boolean {
   const deadline = performance.now() + milliseconds;
-  using events = new Fd(checked(libc.inotify_init1(IN_NONBLOCK | IN_CLOEXEC), "open inotify"));
+  using events = new Fd(checked(rareLibc().inotify_init1(IN_NONBLOCK | IN_CLOEXEC), "open inotify"));
   const buffer = allocate(4096);
   while (true) {
     watchTowards(path, events);
@@ -28,7 +28,7 @@ export function awaitFile(path: string, milliseconds: number): boolean {
     if (exists(path)) return true;
     const remaining = Math.ceil(deadline - performance.now());
     if (remaining <= 0) return false;
-    libc.poll(new ByteWriter(8).i32(events.number).u16(POLLIN).u16(0).finish(), 1, remaining);
+    rareLibc().poll(new ByteWriter(8).i32(events.number).u16(POLLIN).u16(0).finish(), 1, remaining);
     // What happened does not matter, only that something did.
     libc.read(events.number, buffer, buffer.length);
   }
@@ -40,7 +40,7 @@ function watchTowards(path: string, events: Fd): void {
   let missing = path;
   while (true) {
     const directory = parentOf(missing);
-    if (libc.inotify_add_watch(events.number, pathArgument(directory), mask) >= 0) {
+    if (rareLibc().inotify_add_watch(events.number, pathArgument(directory), mask) >= 0) {
       // Made before the watch began: then its own directory has to be watched.
       if (missing === path || !exists(missing)) return;
       missing = path;

@@ -1,3 +1,4 @@
+import { encodeText } from "../base/text.ts";
 import { SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { writeAll } from "./file.ts";
@@ -22,7 +23,7 @@ export function runCommand(
   argv: readonly string[],
   options: { readonly env: Readonly<Record<string, string | undefined>>; readonly stdin: string },
 ): CommandOutcome {
-  const stdin = new TextEncoder().encode(options.stdin);
+  const stdin = encodeText(options.stdin);
   for (let attempt = 1; ; attempt++) {
     try {
       const child = Bun.spawnSync([...argv], { env: options.env, stdin, stdout: "pipe", stderr: "pipe" });

@@ -1,4 +1,4 @@
-import { lastErrno, libc } from "./libc.ts";
+import { lastErrno, rareLibc } from "./libc.ts";
 
 /** Error numbers of the kernel (include/uapi/asm-generic/errno*.h) that tartan meets or tells apart. */
 export const errno = {
@@ -74,7 +74,7 @@ export class SyscallError extends Error {
 
 /** The C library's text for an error number, with a small first letter as it stands inside a message. */
 function errnoText(number: number): string {
-  const text = String(libc.strerror(number));
+  const text = String(rareLibc().strerror(number));
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 

@@ -1,6 +1,6 @@
 import { allocate } from "../base/bytes.ts";
 import { SyscallError } from "./errno.ts";
-import { addressOf, lastErrno, libc } from "./libc.ts";
+import { addressOf, lastErrno, rareLibc } from "./libc.ts";
 
 /**
  * Puts this executable, started anew, in place of this process: the same process id, the arguments and the environment
@@ -9,7 +9,7 @@ import { addressOf, lastErrno, libc } from "./libc.ts";
 export function executeAnew(words: readonly string[], environment: Readonly<Record<string, string>>): never {
   const argv = new CStrings(words);
   const env = new CStrings(Object.entries(environment).map(([name, value]) => `${name}=${value}`));
-  libc.execve("/proc/self/exe", argv.addresses, env.addresses);
+  rareLibc().execve("/proc/self/exe", argv.addresses, env.addresses);
   throw new SyscallError("execute", lastErrno(), "/proc/self/exe");
 }
 

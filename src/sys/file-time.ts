@@ -16,7 +16,7 @@ const modificationOffset = 88;
 export function modificationTime(path: string): number {
   using file = openFile(path);
   const buffer = allocate(256);
-  checked(Number(libc.syscall(SYS_fstat, file.number, buffer, 0)), "look at", path);
+  checked(libc.syscall(SYS_fstat, file.number, buffer, 0), "look at", path);
   const reader = new ByteReader(buffer);
   reader.skip(modificationOffset);
   const low = reader.u32();

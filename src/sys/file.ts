@@ -1,5 +1,6 @@
 /** Files by system calls: on the plugin path `node:fs` would cost more than the work itself. All calls are synchronous. */
 import { allocate } from "../base/bytes.ts";
+import { decodeText, encodeText } from "../base/text.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { lastErrno, libc } from "./libc.ts";
@@ -36,13 +37,13 @@ function findContent(path: string, limit: number): Uint8Array | undefined {
 /** Like findContent, as UTF-8 text. */
 export function findText(path: string, limit: number = largestContent): string | undefined {
   const content = findContent(path, limit);
-  return content === undefined ? undefined : new TextDecoder().decode(content);
+  return content === undefined ? undefined : decodeText(content);
 }
 
 /** The whole content of a file as UTF-8 text. Throws a SyscallError. */
 export function readText(path: string): string {
   using file = openFile(path);
-  return new TextDecoder().decode(readAll(file, path));
+  return decodeText(readAll(file, path));
 }
 
 /** Reads a descriptor to its end, or throws a SyscallError when that is behind `limit` bytes; `what` names it there. */
@@ -55,7 +56,7 @@ export function readAll(file: Fd, what: string, limit: number = largestContent):
       larger.set(buffer);
       buffer = larger;
     }
-    const count = Number(libc.read(file.number, buffer.subarray(length), buffer.length - length));
+    const count = libc.read(file.number, buffer.subarray(length), buffer.length - length);
     if (count < 0) {
       const number = lastErrno();
       if (number === errno.EINTR) continue;
@@ -71,7 +72,7 @@ export function readAll(file: Fd, what: string, limit: number = largestContent):
 export function writeAll(file: Fd, bytes: Uint8Array, what: string): void {
   let offset = 0;
   while (offset < bytes.length) {
-    const count = Number(libc.write(file.number, bytes.subarray(offset), bytes.length - offset));
+    const count = libc.write(file.number, bytes.subarray(offset), bytes.length - offset);
     if (count < 0) {
       const number = lastErrno();
       if (number === errno.EINTR) continue;
@@ -87,7 +88,7 @@ export function writeAll(file: Fd, bytes: Uint8Array, what: string): void {
  */
 export function overwriteText(path: string, text: string): void {
   using file = new Fd(checked(libc.open(pathArgument(path), O_WRONLY | O_CLOEXEC, 0), "open", path));
-  writeAll(file, new TextEncoder().encode(text), path);
+  writeAll(file, encodeText(text), path);
 }
 
 /**
@@ -180,7 +181,7 @@ export function ensureFile(path: string, mode: number): Fd {
  */
 export function createFile(path: string, text: string, mode: number): void {
   using file = openNew(path, mode, "make", path);
-  writeAll(file, new TextEncoder().encode(text), path);
+  writeAll(file, encodeText(text), path);
 }
 
 /** Writes the temporary file for the file at `path`, which errors name. */
@@ -190,7 +191,7 @@ function writeNew(
   { mode, path }: { readonly mode: number; readonly path: string },
 ): void {
   using file = openNew(temporary, mode, "make a temporary file for", path);
-  writeAll(file, new TextEncoder().encode(text), path);
+  writeAll(file, encodeText(text), path);
 }
 
 function openNew(name: string, mode: number, call: string, path: string): Fd {

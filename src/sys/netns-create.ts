@@ -6,7 +6,7 @@ import { checked, errno, failedWith } from "./errno.ts";
 import { listDirectory } from "./directory.ts";
 import { Fd } from "./fd.ts";
 import { ensureDirectory, openFile, pathArgument, removeFile } from "./file.ts";
-import { libc } from "./libc.ts";
+import { libc, rareLibc } from "./libc.ts";
 import { lockFile } from "./lock.ts";
 import { findNetns, type Netns } from "./netns.ts";
 
@@ -47,7 +47,7 @@ export function createNetns(name: string): Netns {
 export function removeNetns(name: string): boolean {
   const path = netnsPath(name);
   try {
-    checked(libc.umount2(pathArgument(path), MNT_DETACH), "unmount", path);
+    checked(rareLibc().umount2(pathArgument(path), MNT_DETACH), "unmount", path);
   } catch (error) {
     // EINVAL: nothing is mounted on it, so that only the file is left to remove.
     if (!failedWith(error, errno.EINVAL, errno.ENOENT)) throw error;
@@ -64,18 +64,22 @@ export function listNetns(): readonly string[] {
 function ensureSharedDirectory(): void {
   ensureDirectory(directory, 0o755);
   using _lock = lockFile(directory, 0o755);
-  if (libc.mount("", directory, "none", MS_SHARED | MS_REC, null) === 0) return;
+  if (rareLibc().mount("", directory, "none", MS_SHARED | MS_REC, null) === 0) return;
   // It is no mount of its own yet.
-  checked(libc.mount(directory, directory, "none", MS_BIND | MS_REC, null), "mount", directory);
-  checked(libc.mount("", directory, "none", MS_SHARED | MS_REC, null), "share mount", directory);
+  checked(rareLibc().mount(directory, directory, "none", MS_BIND | MS_REC, null), "mount", directory);
+  checked(rareLibc().mount("", directory, "none", MS_SHARED | MS_REC, null), "share mount", directory);
 }
 
 /** Only the calling thread moves, for two calls; no other work can come between them, as all is synchronous. */
 function mountNewNamespace(path: string): void {
   using home = openFile(threadNamespace);
-  checked(libc.unshare(CLONE_NEWNET), "make network namespace", path);
+  checked(rareLibc().unshare(CLONE_NEWNET), "make network namespace", path);
   try {
-    checked(libc.mount(threadNamespace, pathArgument(path), "none", MS_BIND, null), "mount network namespace on", path);
+    checked(
+      rareLibc().mount(threadNamespace, pathArgument(path), "none", MS_BIND, null),
+      "mount network namespace on",
+      path,
+    );
   } finally {
     checked(libc.setns(home.number, CLONE_NEWNET), "return to network namespace", threadNamespace);
   }

@@ -58,6 +58,13 @@ export function findNetns(path: string): Netns | undefined {
   }
 }
 
+/** Like findNetns, but throws an Error, in the reference library's words as well, when nothing has that name. */
+export function openNetns(path: string): Netns {
+  const netns = findNetns(path);
+  if (netns === undefined) throw new Error(`failed to Statfs "${path}": no such file or directory`);
+  return netns;
+}
+
 /** The identity of the namespace the calling thread is in, to compare with `Netns.identity`. */
 export function ownNetnsIdentity(): string {
   using own = openFile(ownNamespace);
@@ -85,7 +92,7 @@ export function inNetns<T>(namespace: Netns, work: () => T extends PromiseLike<u
  */
 function identityOf(fd: Fd, path: string): string {
   const buffer = allocate(256);
-  checked(Number(libc.syscall(SYS_fstat, fd.number, buffer, 0)), "look at", path);
+  checked(libc.syscall(SYS_fstat, fd.number, buffer, 0), "look at", path);
   return buffer.toHex().slice(0, 32);
 }
 

@@ -2,7 +2,7 @@
 import { isatty } from "node:tty";
 import { ByteWriter } from "../base/bytes.ts";
 import { errno, SyscallError } from "./errno.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { lastErrno, libc, rareLibc } from "./libc.ts";
 
 const POLLOUT = 4;
 const encoder = new TextEncoder();
@@ -17,7 +17,7 @@ export function writeStream(stream: StandardStream, text: string): void {
   const bytes = encoder.encode(text);
   let offset = 0;
   while (offset < bytes.length) {
-    const count = Number(libc.write(stream, bytes.subarray(offset), bytes.length - offset));
+    const count = libc.write(stream, bytes.subarray(offset), bytes.length - offset);
     if (count >= 0) {
       offset += count;
       continue;
@@ -45,5 +45,5 @@ export function outputIsTerminal(): boolean {
 
 /** struct pollfd { int fd; short events; short revents; } */
 function waitUntilWritable(stream: StandardStream): void {
-  libc.poll(new ByteWriter(8).i32(stream).u16(POLLOUT).u16(0).finish(), 1, -1);
+  rareLibc().poll(new ByteWriter(8).i32(stream).u16(POLLOUT).u16(0).finish(), 1, -1);
 }

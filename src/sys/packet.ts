@@ -2,7 +2,7 @@
 import { allocate, ByteReader, ByteWriter } from "../base/bytes.ts";
 import { checked, errno, failedWith } from "./errno.ts";
 import type { Fd } from "./fd.ts";
-import { libc } from "./libc.ts";
+import { rareLibc } from "./libc.ts";
 import { bindSocket, openSocket, receiveDatagram, setOptionBytes, socketConstants } from "./socket.ts";
 
 const ETH_P_ALL = 3;
@@ -61,7 +61,7 @@ export class PacketCapture implements Disposable {
   #stamp(): Pick<CapturedFrame, "seconds" | "nanoseconds"> | undefined {
     const timespec = allocate(16);
     try {
-      checked(libc.ioctl(this.#fd.number, SIOCGSTAMPNS, timespec), "read the time of a captured packet");
+      checked(rareLibc().ioctl(this.#fd.number, SIOCGSTAMPNS, timespec), "read the time of a captured packet");
     } catch (error) {
       if (failedWith(error, errno.ENOENT)) return undefined;
       throw error;

@@ -4,7 +4,7 @@
  */
 import { checked } from "./errno.ts";
 import type { Fd } from "./fd.ts";
-import { libc } from "./libc.ts";
+import { rareLibc } from "./libc.ts";
 
 const F_GETFL = 3;
 const F_SETFL = 4;
@@ -18,12 +18,12 @@ const O_ASYNC = 0o20000;
  * the descriptor stays open.
  */
 export function onReadable(fd: Fd, drain: () => void): Disposable {
-  const flags = checked(libc.fcntl(fd.number, F_GETFL, 0), "read the flags of a descriptor");
-  checked(libc.fcntl(fd.number, F_SETOWN, process.pid), "own the signals of a descriptor");
+  const flags = checked(rareLibc().fcntl(fd.number, F_GETFL, 0), "read the flags of a descriptor");
+  checked(rareLibc().fcntl(fd.number, F_SETOWN, process.pid), "own the signals of a descriptor");
   // The handler must be there before the first signal: without one SIGIO ends the process.
   process.on("SIGIO", drain);
   try {
-    checked(libc.fcntl(fd.number, F_SETFL, flags | O_NONBLOCK | O_ASYNC), "set the flags of a descriptor");
+    checked(rareLibc().fcntl(fd.number, F_SETFL, flags | O_NONBLOCK | O_ASYNC), "set the flags of a descriptor");
     drain();
   } catch (error) {
     process.off("SIGIO", drain);
@@ -31,7 +31,7 @@ export function onReadable(fd: Fd, drain: () => void): Disposable {
   }
   return {
     [Symbol.dispose](): void {
-      libc.fcntl(fd.number, F_SETFL, flags | O_NONBLOCK);
+      rareLibc().fcntl(fd.number, F_SETFL, flags | O_NONBLOCK);
       process.off("SIGIO", drain);
     },
   };

@@ -18,7 +18,7 @@ export function findStart(path: string, buffer: Uint8Array<ArrayBuffer>): number
     throw new SyscallError("open", number, path);
   }
   try {
-    return checked(Number(libc.read(fd, buffer, buffer.length)), "read", path);
+    return checked(libc.read(fd, buffer, buffer.length), "read", path);
   } finally {
     libc.close(fd);
   }

@@ -1,7 +1,7 @@
 import { ByteWriter, readU32 } from "../base/bytes.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { lastErrno, libc, rareLibc } from "./libc.ts";
 
 /** Socket numbers of the kernel (include/linux/socket.h, include/uapi/asm-generic/socket.h, include/linux/net.h). */
 export const socketConstants = {
@@ -51,7 +51,11 @@ export function setOptionBytes(socket: Fd, level: number, option: number, value:
 /** Reads an option into `value`, which may hold a question to it, and returns the option's length. Throws a SyscallError. */
 export function getOptionBytes(socket: Fd, level: number, option: number, value: Uint8Array): number {
   const length = new ByteWriter(4).i32(value.length).finish();
-  checked(libc.getsockopt(socket.number, level, option, value, length), "read socket option", `${level}/${option}`);
+  checked(
+    rareLibc().getsockopt(socket.number, level, option, value, length),
+    "read socket option",
+    `${level}/${option}`,
+  );
   return readU32(length, 0);
 }
 
@@ -73,7 +77,7 @@ export function receiveDatagram(socket: Fd, buffer: Uint8Array, flags = 0): numb
   while (true) {
     const all = flags | socketConstants.MSG_TRUNC;
     const result = libc.recvfrom(socket.number, buffer, buffer.length, all, null, null);
-    if (result >= 0) return Number(result);
+    if (result >= 0) return result;
     const number = lastErrno();
     if (number === errno.EAGAIN) return undefined;
     if (number !== errno.EINTR) throw new SyscallError("receive on socket", number, "");

@@ -1,9 +1,9 @@
 import { checked } from "./errno.ts";
 import { openFile } from "./file.ts";
-import { libc } from "./libc.ts";
+import { rareLibc } from "./libc.ts";
 
 /** Waits until what was written to a file, and its name if it is new, outlasts a loss of power. Throws a SyscallError. */
 export function syncFile(path: string): void {
   using file = openFile(path);
-  checked(libc.fsync(file.number), "sync", path);
+  checked(rareLibc().fsync(file.number), "sync", path);
 }

@@ -1,8 +1,9 @@
 import { allocate, ByteReader } from "../base/bytes.ts";
+import { decodeText } from "../base/text.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { pathArgument } from "./file.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { lastErrno, libc, rareLibc } from "./libc.ts";
 import { onReadable } from "./readable.ts";
 
 /** Event bits of inotify(7) (include/uapi/linux/inotify.h). */
@@ -37,7 +38,7 @@ export class DirectoryWatcher implements Disposable {
   #closed = false;
 
   constructor() {
-    this.#fd = new Fd(checked(libc.inotify_init1(IN_NONBLOCK | IN_CLOEXEC), "open inotify"));
+    this.#fd = new Fd(checked(rareLibc().inotify_init1(IN_NONBLOCK | IN_CLOEXEC), "open inotify"));
     try {
       this.#subscription = onReadable(this.#fd, () => this.#drain());
     } catch (error) {
@@ -52,13 +53,17 @@ export class DirectoryWatcher implements Disposable {
    */
   add(path: string, mask: number, listener: (event: WatchEvent) => void): Disposable {
     const all = mask | inotify.IN_ONLYDIR;
-    const watch = checked(libc.inotify_add_watch(this.#fd.number, pathArgument(path), all), "watch directory", path);
+    const watch = checked(
+      rareLibc().inotify_add_watch(this.#fd.number, pathArgument(path), all),
+      "watch directory",
+      path,
+    );
     this.#listeners.set(watch, listener);
     return {
       [Symbol.dispose]: (): void => {
         if (this.#listeners.get(watch) !== listener) return;
         this.#listeners.delete(watch);
-        libc.inotify_rm_watch(this.#fd.number, watch);
+        rareLibc().inotify_rm_watch(this.#fd.number, watch);
       },
     };
   }
@@ -73,7 +78,7 @@ export class DirectoryWatcher implements Disposable {
 
   #drain(): void {
     while (!this.#closed) {
-      const length = Number(libc.read(this.#fd.number, this.#buffer, this.#buffer.length));
+      const length = libc.read(this.#fd.number, this.#buffer, this.#buffer.length);
       if (length < 0) {
         const number = lastErrno();
         if (number === errno.EAGAIN) return;
@@ -93,7 +98,7 @@ export class DirectoryWatcher implements Disposable {
       reader.skip(4);
       const padded = reader.bytes(reader.u32());
       const end = padded.indexOf(0);
-      const name = new TextDecoder().decode(end < 0 ? padded : padded.subarray(0, end));
+      const name = decodeText(end < 0 ? padded : padded.subarray(0, end));
       if (mask & inotify.IN_Q_OVERFLOW) {
         for (const listener of this.#listeners.values()) listener({ mask, name });
       } else {

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 
 import { waitUntil } from "../helpers/wait-until.ts";
 import { findResult, listPodTraces } from "./node-state.ts";
-import { createPods, decodePod, deletePods, podManifest } from "./pods.ts";
+import { PodWatch } from "./pod-watch.ts";
+import { createPods, deletePods, podManifest } from "./pods.ts";
 import type { PodSpec, PodState } from "./pods.ts";
 import type { RealCluster } from "./real-cluster.ts";
 
@@ -28,8 +29,10 @@ async function checkChurn(cluster: RealCluster): Promise<void> {
     const specs = cluster.nodes.flatMap(({ name }) =>
       Array.from({ length: podsPerNode }, (_, index) => ({ name: `churn-${name}-${index}`, node: name })),
     );
+    await using watch = new PodWatch(kubectl);
     await kubectl.apply(...specs.map(podManifest));
-    await reachAll(cluster, specs);
+    // Pinged in the moment in which it is first seen to run; the watchers, which run already, are among them.
+    await watch.untilRunning(specs.length + watchers.length, (pod) => reach(cluster, pod), 120_000);
     await deletePods(kubectl, specs);
     await waitUntil(
       "nothing is left of the pods",
@@ -39,24 +42,6 @@ async function checkChurn(cluster: RealCluster): Promise<void> {
     expect(await listTraces(cluster)).toEqual(before);
   }
   await deletePods(kubectl, watchers);
-}
-
-/** Pings every pod from the other node once, in the moment in which it is first seen to run. */
-async function reachAll(cluster: RealCluster, specs: readonly PodSpec[]): Promise<void> {
-  const reached = new Set<string>();
-  await waitUntil(
-    "all pods run",
-    async () => {
-      const pods = (await cluster.kubectl.get("pods")).field("items").list().map(decodePod);
-      const fresh = pods.filter(
-        ({ name, phase }) => phase === "Running" && !reached.has(name) && specs.some((spec) => spec.name === name),
-      );
-      await Promise.all(fresh.map((pod) => reach(cluster, pod)));
-      for (const { name } of fresh) reached.add(name);
-      return reached.size === specs.length;
-    },
-    120_000,
-  );
 }
 
 async function reach(cluster: RealCluster, pod: PodState): Promise<void> {

@@ -1,23 +1,14 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 
-import { runCommand } from "../helpers/command.ts";
-import { repositoryRoot } from "../helpers/executable.ts";
+import { manifestPath } from "../helpers/manifest.ts";
 import { peerProgram } from "../helpers/peers.ts";
+import { waitUntil } from "../helpers/wait-until.ts";
 import { copyReferencePlugins, imageNames } from "./images.ts";
 import type { RealCluster } from "./real-cluster.ts";
 
-/** Builds our image, as `npm run image` does, and returns its archive's path. */
-export async function buildOwnImage(): Promise<string> {
-  const architecture = process.arch === "arm64" ? "arm64" : "amd64";
-  const words = [process.execPath, "scripts/image.ts", `--arch=${architecture}`];
-  await runCommand(words, { cwd: repositoryRoot, timeoutMs: 180_000 });
-  return join(repositoryRoot, "dist", `image-${architecture}.tar`);
-}
-
 /** The text of our manifest, as users get it. */
 export function ownManifest(): Promise<string> {
-  return readFile(join(repositoryRoot, "deploy", "kube-flannel.yml"), "utf8");
+  return readFile(manifestPath, "utf8");
 }
 
 /** Upstream's manifest as it ships it, with the images that were made here in the place of those of its registry. */
@@ -38,8 +29,16 @@ export async function installUpstream(cluster: RealCluster): Promise<void> {
   await cluster.kubectl.applyText(await upstreamManifest());
 }
 
-/** Waits until the daemon of every node is the manifest's newest and ready. */
-export async function daemonsReady({ kubectl }: RealCluster): Promise<void> {
+/** Waits until every node has a daemon, that is the manifest's newest, and it is ready. */
+export async function daemonsReady({ kubectl, nodes }: RealCluster): Promise<void> {
+  await waitUntil(
+    "the DaemonSet knows of every node",
+    async () => {
+      const daemons = await kubectl.get("daemonset", "kube-flannel-ds", "--namespace=kube-flannel");
+      return daemons.field("status").field("desiredNumberScheduled").integer() === nodes.length;
+    },
+    30_000,
+  );
   const rollout = ["rollout", "status", "daemonset/kube-flannel-ds", "--namespace=kube-flannel", "--timeout=120s"];
   await kubectl.run(rollout, { timeoutMs: 130_000 });
 }

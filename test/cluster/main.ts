@@ -5,28 +5,53 @@
 import { parseArgs } from "node:util";
 
 import { errorText } from "../../src/base/error.ts";
+import { buildImage, thisArchitecture } from "../helpers/image.ts";
 import { missingRequirements } from "../helpers/require.ts";
-import { daemonsReady, installUpstream } from "./flannel.ts";
+import { daemonsReady, installOwn, installUpstream } from "./flannel.ts";
 import { flannelImage } from "./images.ts";
 import { dnsManifests } from "./dns.ts";
+import type { ProxyMode } from "./cluster-node.ts";
 import { clusterRequirements, createRealCluster } from "./real-cluster.ts";
 import type { RealCluster } from "./real-cluster.ts";
 import { showNetwork } from "./show.ts";
 
+const usage = `npm run cluster -- [OPTION]...
+  --keep              leave the cluster up until Ctrl-C
+  --proxy MODE        how kube-proxy programs the kernel, nftables or iptables (default: nftables)
+  --upstream          install flannel v0.28.9 with the reference plugins in the place of tartan
+  --help              print this
+`;
+
+/** What a person asked for. */
+interface Wish {
+  readonly proxyMode: ProxyMode;
+  readonly upstream: boolean;
+}
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(words: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...words],
-    options: { keep: { type: "boolean", default: false }, proxy: { type: "string", default: "nftables" } },
-  });
-  const missing = await missingRequirements([...clusterRequirements, "peer:flanneld"]);
-  if (missing.length > 0) {
-    say(`Cannot bring up a cluster: ${missing.join("; ")}`);
-    return 1;
-  }
   try {
-    await using cluster = await bringUp(values.proxy === "iptables" ? "iptables" : "nftables");
+    const { values } = parseArgs({
+      args: [...words],
+      options: {
+        keep: { type: "boolean", default: false },
+        upstream: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+        proxy: { type: "string", default: "nftables" },
+      },
+    });
+    if (values.help) {
+      say(usage);
+      return 0;
+    }
+    const missing = await missingRequirements([
+      ...clusterRequirements,
+      ...(values.upstream ? (["peer:cni-plugins", "peer:flannel-cni", "peer:flanneld"] as const) : []),
+    ]);
+    if (missing.length > 0) throw new Error(`Cannot bring up a cluster: ${missing.join("; ")}`);
+    const proxyMode = values.proxy === "iptables" ? "iptables" : "nftables";
+    await using cluster = await bringUp({ proxyMode, upstream: values.upstream });
     await showNetwork(cluster, say);
     if (values.keep) await keep(cluster);
     return 0;
@@ -36,16 +61,16 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-async function bringUp(proxyMode: "iptables" | "nftables"): Promise<RealCluster> {
+async function bringUp({ proxyMode, upstream }: Wish): Promise<RealCluster> {
+  const images = upstream ? { images: [await flannelImage()] } : { archives: [await ownImage()] };
   const started = Date.now();
   await using made = new AsyncDisposableStack();
-  const images = [await flannelImage()];
-  const cluster = made.use(await createRealCluster({ nodes: ["2.2", "2.2"], proxyMode, images }));
-  say(`control plane and nodes up after ${seconds(started)}`);
-  await installUpstream(cluster);
+  const cluster = made.use(await createRealCluster({ nodes: ["2.2", "2.2"], proxyMode, ...images }));
+  say(`control plane and kubelets up after ${seconds(started)}`);
+  await (upstream ? installUpstream(cluster) : installOwn(cluster));
   await cluster.kubectl.apply(...dnsManifests());
   await cluster.nodesReady();
-  say(`nodes Ready after ${seconds(started)}`);
+  say(`nodes ready after ${seconds(started)}`);
   await daemonsReady(cluster);
   await cluster.kubectl.run(["rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=90s"]);
   say(`cluster DNS ready after ${seconds(started)}`);
@@ -53,11 +78,17 @@ async function bringUp(proxyMode: "iptables" | "nftables"): Promise<RealCluster>
   return cluster;
 }
 
+async function ownImage(): Promise<string> {
+  const { path, printed } = await buildImage(thisArchitecture);
+  say(printed.trimEnd());
+  return path;
+}
+
 /** Tells how to look at the cluster, and waits for Ctrl-C. */
 async function keep(cluster: RealCluster): Promise<void> {
   say("\nThe cluster stays until Ctrl-C. To use it:");
   say(`  alias k='${cluster.kubectl.argv([]).join(" ")}'`);
-  for (const node of cluster.nodes) say(`  # a shell on ${node.name}:  ${node.machine.argv(["bash"]).join(" ")}`);
+  for (const node of cluster.nodes) say(`  alias ${node.name}='${node.machine.argv([]).join(" ")}'`);
   const { promise, resolve } = Promise.withResolvers<void>();
   process.once("SIGINT", () => resolve());
   process.once("SIGTERM", () => resolve());

@@ -26,6 +26,8 @@ const places = `root = "/var/lib/containerd"
 state = "/run/containerd"
 [grpc]
   address = "${containerdSocket}"
+[metrics]
+  address = "127.0.0.1:1338"
 `;
 
 const newConfig = `version = 3

@@ -1,6 +1,6 @@
 import { Decoder, parseJson } from "../../src/base/decode.ts";
 import type { BackgroundProcess } from "../helpers/background.ts";
-import { listLinks } from "../helpers/kernel.ts";
+import { listLinks, listRuleset } from "../helpers/kernel.ts";
 import type { RealNode } from "./cluster-node.ts";
 
 /** The runtime's file about one pod, `cbr0-…-eth0` below /var/lib/cni/results. */
@@ -53,7 +53,7 @@ export async function findResult(node: RealNode, pod: string): Promise<ResultFil
   return found;
 }
 
-/** What is on a node for its pods and must go with them: addresses, veths, files of results and rules, as sorted lines. */
+/** What is on a node for its pods and must go with them, as sorted lines: addresses, veths, files, namespaces, rules. */
 export async function listPodTraces(node: RealNode): Promise<readonly string[]> {
   const addresses = (await node.list("var/lib/cni/networks/cbr0")).filter((name) => /^\d/.test(name));
   const links = (await listLinks(node.netns)).filter(({ kind, name }) => kind === "veth" && name !== "eth0");
@@ -66,7 +66,22 @@ export async function listPodTraces(node: RealNode): Promise<readonly string[]> 
     ...states.map((name) => `state ${name}`),
     ...results.map((name) => `result ${name}`),
     ...namespaces.map((name) => `namespace ${name}`),
+    ...(await listPodRules(node)),
   ].toSorted();
+}
+
+/** What plugins have put into the packet filter for single pods: elements of our table, chains of the reference portmap. */
+async function listPodRules(node: RealNode): Promise<readonly string[]> {
+  const sets = (await listRuleset(node.netns)).flatMap((item) => [item.field("set"), item.field("map")]);
+  const ours = sets.filter((set) => set.field("table").string() === "tartan");
+  const elements = ours.flatMap((set) =>
+    set
+      .field("elem")
+      .list()
+      .map(({ value }) => `element ${set.field("name").string()} ${JSON.stringify(value)}`),
+  );
+  const { stdout } = await node.run(["iptables-save", "-t", "nat"]);
+  return [...elements, ...(stdout.match(/^:CNI-[DS]N-\w+/gm) ?? [])];
 }
 
 /** How a ping that went on for a while fared. */

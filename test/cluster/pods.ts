@@ -37,7 +37,7 @@ export function greeting({ stdout, stderr }: CommandResult): string {
   return `${stdout}${stderr}`.replaceAll("\r", "").trim();
 }
 
-/** The manifest of a pod. Its init process ends by SIGKILL at once, so that a deletion takes no longer than its work. */
+/** The manifest of a pod. Its first process ignores SIGTERM, so the kubelet is told not to wait long. */
 export function podManifest(spec: PodSpec): Manifest {
   return {
     apiVersion: "v1",
@@ -45,7 +45,7 @@ export function podManifest(spec: PodSpec): Manifest {
     metadata: { name: spec.name, labels: { app: spec.name, ...spec.labels } },
     spec: {
       ...(spec.node === undefined ? {} : { nodeSelector: { "kubernetes.io/hostname": spec.node } }),
-      terminationGracePeriodSeconds: 0,
+      terminationGracePeriodSeconds: 1,
       containers: [
         {
           name: "main",
@@ -98,7 +98,7 @@ async function listPods(kubectl: Kubectl, specs: readonly { readonly name: strin
 }
 
 /** Reads what a test looks at of a pod. */
-export function decodePod(item: Decoder): PodState {
+function decodePod(item: Decoder): PodState {
   return {
     name: item.field("metadata").field("name").string() ?? "",
     node: item.field("spec").field("nodeName").string() ?? "",

@@ -4,6 +4,7 @@ import type { TestNetns } from "../helpers/netns.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
 import type { TemporaryDirectory } from "../helpers/temp.ts";
 import type { Requirement } from "../helpers/require.ts";
+import { waitUntil } from "../helpers/wait-until.ts";
 import { addresses } from "./addresses.ts";
 import { Certificates } from "./certificates.ts";
 import { createRealNode, plugIn } from "./cluster-node.ts";
@@ -44,6 +45,8 @@ export interface RealClusterOptions {
   readonly images?: readonly ImageSpec[];
   /** Archives of images made elsewhere. */
   readonly archives?: readonly string[];
+  /** True when the kubelets wait for startNodes(). */
+  readonly nodesLater?: boolean;
 }
 
 /** A real cluster whose nodes have no pod network yet. */
@@ -53,6 +56,7 @@ export class RealCluster implements AsyncDisposable {
   readonly kubectl: Kubectl;
   readonly nodes: readonly RealNode[];
   readonly directory: TemporaryDirectory;
+  readonly #certificates: Certificates;
   readonly #made: AsyncDisposableStack;
 
   constructor(parts: ClusterParts, made: AsyncDisposableStack) {
@@ -61,6 +65,7 @@ export class RealCluster implements AsyncDisposable {
     this.kubectl = parts.kubectl;
     this.nodes = parts.nodes;
     this.directory = parts.directory;
+    this.#certificates = parts.certificates;
     this.#made = made;
   }
 
@@ -76,8 +81,22 @@ export class RealCluster implements AsyncDisposable {
     return this.wire.start(command);
   }
 
-  /** Waits until every node says that it is ready. */
+  /** Starts kubelet and kube-proxy on every node. */
+  async startNodes(): Promise<void> {
+    const proxy = await this.#certificates.createClient("proxy", { user: "system:kube-proxy" });
+    for (const node of this.nodes) {
+      await node.startKubelet(this.#certificates);
+      node.startProxy(proxy);
+    }
+  }
+
+  /** Waits until every node is registered and says that it is ready. */
   async nodesReady(timeoutS = 90): Promise<void> {
+    await waitUntil(
+      "every node is registered",
+      async () => (await this.kubectl.get("nodes")).field("items").list().length === this.nodes.length,
+      timeoutS * 1000,
+    );
     await this.kubectl.run(["wait", "--for=condition=Ready", "node", "--all", `--timeout=${timeoutS}s`]);
   }
 
@@ -92,6 +111,7 @@ interface ClusterParts {
   readonly kubectl: Kubectl;
   readonly nodes: readonly RealNode[];
   readonly directory: TemporaryDirectory;
+  readonly certificates: Certificates;
 }
 
 /** Brings up a cluster: the control plane answers, and every node is registered with its images there. */
@@ -112,14 +132,19 @@ export async function createRealCluster(options: RealClusterOptions): Promise<Re
     const node = await createRealNode(wire, { number: index + 1, containerd, proxyMode: options.proxyMode });
     nodes.push(made.use(node));
   }
-  const proxy = await certificates.createClient("proxy", { user: "system:kube-proxy" });
   const archives = prepareImages(directory, options);
   await Promise.all([controlPlane.start(kubectl), ...nodes.map((node) => prepareNode(node, archives))]);
-  for (const node of nodes) {
-    await node.startKubelet(certificates);
-    node.startProxy(proxy);
-  }
-  return new RealCluster({ wire, controlPlane, kubectl, nodes, directory }, made.move());
+  const cluster = new RealCluster({ wire, controlPlane, kubectl, nodes, directory, certificates }, made.move());
+  return await started(cluster, options);
+}
+
+/** The cluster with its kubelets started, unless they shall wait. */
+async function started(cluster: RealCluster, { nodesLater = false }: RealClusterOptions): Promise<RealCluster> {
+  await using made = new AsyncDisposableStack();
+  made.use(cluster);
+  if (!nodesLater) await cluster.startNodes();
+  made.move();
+  return cluster;
 }
 
 /** The network between the machines; it is also what lies outside of them. */

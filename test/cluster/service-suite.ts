@@ -110,7 +110,9 @@ async function checkHostPort(cluster: RealCluster): Promise<void> {
     expect(await fetchFrom(kubectl, name, node.address, hostPort)).toContain("host-port");
   }
   await deletePods(kubectl, [spec]);
-  expect(await fetchFromOutside(cluster.wire, node.address, hostPort)).not.toContain("200 OK");
+  await waitUntil("the host port is closed", async () => {
+    return !(await fetchFromOutside(cluster.wire, node.address, hostPort)).includes("200 OK");
+  });
 }
 
 async function checkOutside(cluster: RealCluster): Promise<void> {

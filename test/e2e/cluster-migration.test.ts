@@ -1,10 +1,11 @@
 import { afterAll, beforeAll } from "bun:test";
 
-import { buildOwnImage, daemonsReady, installUpstream } from "../cluster/flannel.ts";
+import { daemonsReady, installUpstream } from "../cluster/flannel.ts";
 import { flannelImage } from "../cluster/images.ts";
 import { migrationSuite } from "../cluster/migration-suite.ts";
 import { clusterRequirements, createRealCluster } from "../cluster/real-cluster.ts";
 import type { RealCluster } from "../cluster/real-cluster.ts";
+import { buildImage, thisArchitecture } from "../helpers/image.ts";
 import { describeWith } from "../helpers/require.ts";
 
 const setupTimeoutMs = 240_000;
@@ -19,7 +20,7 @@ await describeWith(requirements, "a cluster with upstream's flannel, kube-proxy 
   }
 
   beforeAll(async () => {
-    const archives = [await buildOwnImage()];
+    const archives = [(await buildImage(thisArchitecture)).path];
     const images = [await flannelImage()];
     made = await createRealCluster({ nodes: ["2.2", "2.2"], proxyMode: "iptables", images, archives });
     await installUpstream(made);

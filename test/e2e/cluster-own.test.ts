@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { churnSuite } from "../cluster/churn-suite.ts";
-import { buildOwnImage, daemonsReady, installOwn, ownManifest } from "../cluster/flannel.ts";
+import { daemonsReady, installOwn, ownManifest } from "../cluster/flannel.ts";
 import { lifeSuite } from "../cluster/life-suite.ts";
 import { clusterRequirements, createRealCluster } from "../cluster/real-cluster.ts";
 import type { RealCluster } from "../cluster/real-cluster.ts";
 import { seedSuite } from "../cluster/seed-suite.ts";
 import { serviceSuite } from "../cluster/service-suite.ts";
+import { buildImage, thisArchitecture } from "../helpers/image.ts";
 import { describeWith } from "../helpers/require.ts";
 
 const setupTimeoutMs = 240_000;
@@ -20,9 +21,9 @@ await describeWith(clusterRequirements, "a cluster with our image and manifest, 
   }
 
   beforeAll(async () => {
-    const image = await buildOwnImage();
+    const { path } = await buildImage(thisArchitecture);
     // Both versions of the runtime, one on each node.
-    made = await createRealCluster({ nodes: ["2.2", "distribution"], proxyMode: "nftables", archives: [image] });
+    made = await createRealCluster({ nodes: ["2.2", "distribution"], proxyMode: "nftables", archives: [path] });
   }, setupTimeoutMs);
 
   afterAll(async () => {

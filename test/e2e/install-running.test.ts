@@ -44,6 +44,28 @@ await describeWith(["executable", "root"], "install-cni while plugins run", () =
     expect(await running.exited).toBe(0);
   });
 
+  test("killed at any moment leaves plugins that work, and the next installation cleans up", async () => {
+    await using place = await createInstallPlace();
+    await place.installList(stockList);
+    const other = place.directory.join("other");
+    await writeOtherRelease(other);
+    const places = ["--bin-dir", place.binDirectory, "--net-dir", place.netDirectory];
+    const words = ["install-cni", ...places, "--conflist", place.directory.join("cni-conf.json")];
+    let killed = 0;
+    for (let round = 0; round < 24; round++) {
+      const executable = round % 2 === 0 ? other : executablePath;
+      const child = Bun.spawn([executable, ...words], { stdout: "ignore", stderr: "ignore" });
+      await Bun.sleep(20 + round * 12);
+      child.kill("SIGKILL");
+      if ((await child.exited) !== 0) killed++;
+      await expectInstalled(place);
+    }
+    expect(killed).toBeGreaterThan(3);
+    await place.installList(stockList);
+    expect(await place.names()).toEqual(installedNames);
+    expect(await sameBytes(place.plugin("flannel"), executablePath)).toBe(true);
+  });
+
   test("on a full disk leaves everything as it was", async () => {
     await using place = await createInstallPlace();
     await place.directory.write("cni-conf.json", stockList);

@@ -79,8 +79,7 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     const pod = await host.addPod();
     await pod.netns.ip("link", "add", "eth0", "type", "bridge");
     expect(await failure(host, host.bridgeConfig(), pod)).toBe(
-      '999 container veth name ("eth0") already exists: Cannot add veth ' +
-        `${(await vethName(host, pod)) ?? ""}: file exists (EEXIST)`,
+      `999 container veth name ("eth0") peer provided ("${(await vethName(host, pod)) ?? ""}") already exists`,
     );
     expect((await host.leftovers()).filter((line) => line.includes("veth") || line.includes("/10."))).toEqual([]);
     const unreachable = { ...host.ipamConfig(), routes: [{ dst: "10.9.0.0/16", gw: "10.8.0.1" }] };
@@ -111,6 +110,10 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     await host.netns.ip("link", "add", "cni0", "type", "veth", "peer", "name", "other");
     expect(await failure(host, host.bridgeConfig(), pod)).toBe(
       '999 failed to create bridge "cni0": "cni0" already exists but is not a bridge',
+    );
+    const name = "a-name-that-is-too-long";
+    expect(await failure(host, host.bridgeConfig({ bridge: name }), pod)).toStartWith(
+      `999 failed to create bridge "${name}": Cannot find link ${name}: numerical result out of range (ERANGE)`,
     );
   });
 

@@ -93,8 +93,8 @@ const calls: readonly (readonly [string, Environment, string])[] = [
     { CNI_NETNS: "/proc/self/ns/net", CNI_NETNS_OVERRIDE: "yes" },
     "8 plugin's netns and netns from CNI_NETNS should not be the same",
   ],
-  ["ADD", {}, '999 failed to open netns "/nonexistent": there is no such file'],
-  ["CHECK", {}, '999 failed to open netns "/nonexistent": there is no such file'],
+  ["ADD", {}, '999 failed to Statfs "/nonexistent": no such file or directory'],
+  ["CHECK", {}, '999 failed to Statfs "/nonexistent": no such file or directory'],
 ];
 
 /** CNI_ARGS for a plugin that knows `IP`. */

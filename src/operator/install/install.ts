@@ -73,10 +73,11 @@ function checkPlugins({ conflist, binDirectory }: InstallOptions, text: string, 
 function installConflist({ netDirectory }: InstallOptions, text: string, tell: (line: string) => void): void {
   ensureDirectory(netDirectory, directoryMode);
   const path = `${netDirectory}/${conflistName}`;
+  const staged = `${netDirectory}/${stagedName(conflistName)}`;
+  // What a killed installation has left.
+  removeFile(staged);
   if (findText(path) === text) tell(`${path} is as it shall be`);
   else {
-    const staged = `${netDirectory}/${stagedName(conflistName)}`;
-    removeFile(staged);
     try {
       createFile(staged, text, 0o644);
       syncFile(staged);

@@ -11,10 +11,11 @@ import type { InstallPlan, RemovalPlan } from "./plan.ts";
  * the file they were started from.
  */
 export function installPrograms(directory: string, executable: string, plan: InstallPlan): void {
+  // What a killed installation has left.
+  for (const name of programNames) removeFile(`${directory}/${stagedName(name)}`);
   const staged = [...plan.copies, ...plan.links];
   if (staged.length === 0) return;
   try {
-    for (const name of staged) removeFile(`${directory}/${stagedName(name)}`);
     for (const name of plan.copies) stageCopy(name, { directory, executable, plan });
     for (const name of plan.links) makeSymbolicLink(executableName, `${directory}/${stagedName(name)}`);
     for (const name of plan.saved) keep(`${directory}/${name}`, `${directory}/${savedName(name)}`);

@@ -1,14 +1,14 @@
 /** CHECK of the bridge plugin: the kernel against the previous result, with the reference's words (plugins v1.9.1). */
 import { delegateCheck } from "../../cni/delegate.ts";
-import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniRequest } from "../../cni/plugin.ts";
 import type { CniInterface, CniResult } from "../../cni/result.ts";
 import { listPortVlans } from "../../netlink/bridge-vlan.ts";
 import { findLink, type Link } from "../../netlink/link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { findNetns, inNetns, type Netns } from "../../sys/netns.ts";
+import { inNetns, type Netns } from "../../sys/netns.ts";
 import { type BridgeConfig, decodeBridgeConfig, wantedMacOf } from "./config.ts";
 import { checkAddressing } from "./check-pod.ts";
+import { openPodNetns } from "./pod.ts";
 import { wantedVlans } from "./port.ts";
 import { checkRules } from "./rules.ts";
 
@@ -16,10 +16,7 @@ import { checkRules } from "./rules.ts";
 export function checkAttachment(request: CniRequest): void {
   const config = decodeBridgeConfig(request.config);
   wantedMacOf(request, config);
-  using netns = findNetns(request.netns);
-  if (netns === undefined) {
-    throw new CniError(cniCode.internal, `failed to open netns "${request.netns}": there is no such file`);
-  }
+  using netns = openPodNetns(request.netns);
   if (config.ipamType !== "") delegateCheck(request, config.ipamType, request.config.json);
   const { prevResult } = request.config;
   if (prevResult === undefined) throw new Error("Required prevResult missing");

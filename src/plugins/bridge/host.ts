@@ -30,7 +30,7 @@ export interface Bridge extends GatewayDevice {
  */
 export function ensureBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: readonly Cidr[]): Bridge {
   const name = config.bridge;
-  const found = findLink(socket, { name }) ?? makeBridge(socket, config, gateways);
+  const found = findBridge(socket, name) ?? makeBridge(socket, config, gateways);
   if (found.kind !== "bridge") {
     throw new Error(`failed to create bridge "${name}": "${name}" already exists but is not a bridge`);
   }
@@ -93,6 +93,15 @@ export function gatewaysOf(
     if (!gateways.some((known) => cidrEquals(known, cidr))) gateways.push(cidr);
   }
   return gateways;
+}
+
+/** A name that the kernel does not take is told as upstream tells it. */
+function findBridge(socket: NetlinkSocket, name: string): Link | undefined {
+  try {
+    return findLink(socket, { name });
+  } catch (error) {
+    throw new Error(`failed to create bridge "${name}"`, { cause: error });
+  }
 }
 
 function makeBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: readonly Cidr[]): Link {

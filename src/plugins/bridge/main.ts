@@ -22,7 +22,7 @@ import { type BridgeConfig, decodeBridgeConfig, ipamTypeOf, wantedMacOf } from "
 import { noExtras } from "./extra-config.ts";
 import { removeStaleVeths } from "./gc.ts";
 import { type Bridge, ensureBridge, ensureForwarding, ensureGateways, type GatewayDevice, gatewaysOf } from "./host.ts";
-import { configurePod, routesWithDefaults } from "./pod.ts";
+import { configurePod, openPodNetns, routesWithDefaults } from "./pod.ts";
 import { configurePort } from "./port.ts";
 import { addRules, removeRules, removeStaleRules } from "./rules.ts";
 import { addVeth, removeContainerInterface, removeHostVeth, waitUntilRunning } from "./veth.ts";
@@ -45,10 +45,7 @@ function add(request: CniRequest): CniResult {
   const { extras } = config;
   const attachment = attachmentOf(request);
   const wantedMac = wantedMacOf(request, config);
-  using netns = findNetns(request.netns);
-  if (netns === undefined) {
-    throw new CniError(cniCode.internal, `failed to open netns "${request.netns}": there is no such file`);
-  }
+  using netns = openPodNetns(request.netns);
   // Declared before the steps to undo, so that it is still open when they run.
   using socket = new NetlinkSocket();
   using undo = new Undo();
@@ -84,8 +81,9 @@ function add(request: CniRequest): CniResult {
 function del(request: CniRequest): void {
   const ipamType = ipamTypeOf(request.config);
   runAll([
-    (): void => removeLinks(request),
+    // The kernel frees them in the time that the links take to go.
     (): void => removeRules(request),
+    (): void => removeLinks(request),
     (): void => {
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },

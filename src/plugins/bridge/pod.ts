@@ -6,7 +6,7 @@ import { changeLink, findLink } from "../../netlink/link.ts";
 import { addRoute, isDefaultRoute, routeSpec } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
-import { inNetns, type Netns } from "../../sys/netns.ts";
+import { inNetns, type Netns, openNetns } from "../../sys/netns.ts";
 import { writeSysctl } from "../../sys/sysctl.ts";
 import { waitForDetection } from "./detection.ts";
 
@@ -17,6 +17,15 @@ export interface PodAddressing {
   readonly routes: readonly CniRoute[];
   /** True when the kernel is to look for duplicates of the IPv6 addresses before they are used. */
   readonly detectDuplicates: boolean;
+}
+
+/** Opens the container's namespace, which has to be there. Throws an Error in the reference's words. */
+export function openPodNetns(path: string): Netns {
+  try {
+    return openNetns(path);
+  } catch (error) {
+    throw new Error(`failed to open netns "${path}"`, { cause: error });
+  }
 }
 
 /**

@@ -44,7 +44,7 @@ export function addVeth(socket: NetlinkSocket, attachment: Attachment, options: 
   }
   if (refusal === undefined) return;
   if (failedWith(refusal.error, errno.EEXIST)) {
-    throw new Error(`container veth name ("${attachment.interfaceName}") already exists`, { cause: refusal.error });
+    throw new Error(`container veth name ("${attachment.interfaceName}") peer provided ("${name}") already exists`);
   }
   throw refusal.error;
 }

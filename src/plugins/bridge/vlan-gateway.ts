@@ -3,7 +3,7 @@ import { changeLink, findLink, type Link, removeLink } from "../../netlink/link.
 import { addLink, type VethSpec } from "../../netlink/link-spec.ts";
 import type { NetlinkSocket } from "../../netlink/socket.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
-import { findNetns } from "../../sys/netns.ts";
+import { openNetns } from "../../sys/netns.ts";
 import { type Attachment, hostVethMac, hostVethName, macForAddress } from "./attachment.ts";
 import type { ExtraConfig } from "./extra-config.ts";
 import type { Bridge, GatewayDevice } from "./host.ts";
@@ -44,8 +44,7 @@ interface Pair {
 
 function makePair(socket: NetlinkSocket, { bridge, name, port, gateway }: Pair): Link {
   const own = "/proc/thread-self/ns/net";
-  using netns = findNetns(own);
-  if (netns === undefined) throw new Error(`Cannot find ${own}: /proc is not mounted`);
+  using netns = openNetns(own);
   const spec: VethSpec = {
     kind: "veth",
     name: hostVethName(port),

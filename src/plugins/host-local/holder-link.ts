@@ -23,14 +23,6 @@ export function isReservationName(name: string): boolean {
   return name.startsWith(prefix) || findIp(name) !== undefined;
 }
 
-/** The names of the file that is also known by this name, without that one. */
-export function findOtherNames(entries: readonly DirectoryEntry[], name: string): readonly string[] {
-  const inode = entries.find((entry) => entry.name === name)?.inode;
-  const names: string[] = [];
-  for (const entry of entries) if (entry.inode === inode && entry.name !== name) names.push(entry.name);
-  return names;
-}
-
 /**
  * Removes the links that lead to no address, as a crash leaves them. True when every address that belongs to somebody has
  * its link; the reference's have none. Throws a SyscallError.

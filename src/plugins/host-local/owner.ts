@@ -1,5 +1,6 @@
 /** Whose an address file is: `ID\r\nINTERFACE`, or the id alone in those of old versions; white space around is nothing. */
 import { allocate } from "../../base/bytes.ts";
+import { encodeText } from "../../base/text.ts";
 import { isCniName } from "../../cni/environment.ts";
 import { errno, failedWith, SyscallError } from "../../sys/errno.ts";
 import { findText } from "../../sys/file.ts";
@@ -42,7 +43,7 @@ export class OwnFileFinder {
 
   constructor(holder: Holder) {
     this.#holder = holder;
-    this.#id = new TextEncoder().encode(holder.containerId);
+    this.#id = encodeText(holder.containerId);
     this.#buffer = allocate(this.#id.length);
   }
 

@@ -5,7 +5,7 @@
  */
 import { findIp, formatIp, type IpAddress } from "../../addr/ip.ts";
 import { runAll } from "../../base/run-all.ts";
-import { listEntries } from "../../sys/directory.ts";
+import { listDirectory, listEntries, listOtherNames } from "../../sys/directory.ts";
 import {
   createFile,
   ensureDirectory,
@@ -18,7 +18,7 @@ import {
 } from "../../sys/file.ts";
 import { lockFileWithin } from "../../sys/lock.ts";
 import type { AddressBook } from "./allocator.ts";
-import { findOtherNames, holderLinkName, tidyLinks } from "./holder-link.ts";
+import { holderLinkName, tidyLinks } from "./holder-link.ts";
 import { findOwner, type Holder, OwnFileFinder } from "./owner.ts";
 import { type BootMark, dropEarlierBoots, findBootMark, hasMark, setMark } from "./reclaim.ts";
 
@@ -162,8 +162,7 @@ export class AddressStore implements AddressBook, Disposable {
 
   /** The holder's address files: those that name its interface, and those of old versions, which name none. */
   #findOwn(): OwnFiles {
-    const entries = listEntries(this.#directory) ?? [];
-    const names = this.#complete ? findOtherNames(entries, this.#link) : entries.map(({ name }) => name);
+    const names = this.#complete ? listOtherNames(this.#directory, this.#link) : (listDirectory(this.#directory) ?? []);
     const finder = new OwnFileFinder(this.#holder);
     const named: string[] = [];
     const unnamed: string[] = [];

@@ -1,12 +1,11 @@
 import type { Cidr } from "../../addr/cidr.ts";
 import { formatIp, type IpAddress } from "../../addr/ip.ts";
-import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniPlugin, CniRequest } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
 import { listAddresses } from "../../netlink/address.ts";
 import { changeLink, findLink } from "../../netlink/link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { findNetns, inNetns, type Netns, NotANamespaceError } from "../../sys/netns.ts";
+import { findNetns, inNetns, type Netns, NotANamespaceError, openNetns } from "../../sys/netns.ts";
 
 /** The loopback plugin: starts `lo`, whatever interface the runtime names. */
 export const loopback: CniPlugin = {
@@ -24,10 +23,7 @@ const device = "lo";
 /** A result of plugins before this one passes through; else `lo` with the first address of each family is told. */
 function add(request: CniRequest): CniResult {
   const { prevResult } = request.config;
-  using netns = findNetns(request.netns);
-  if (netns === undefined) {
-    throw new CniError(cniCode.internal, `failed to open netns "${request.netns}": there is no such file`);
-  }
+  using netns = openNetns(request.netns);
   const addresses = startLoopback(netns);
   const other = addresses.find(({ address }) => !isLoopback(address));
   if (other !== undefined) {
@@ -46,10 +42,7 @@ function del(request: CniRequest): void {
 
 /** The reference's text. */
 function check(request: CniRequest): void {
-  using netns = findNetns(request.netns);
-  if (netns === undefined) {
-    throw new CniError(cniCode.internal, `failed to open netns "${request.netns}": there is no such file`);
-  }
+  using netns = openNetns(request.netns);
   using socket = inNetns(netns, () => new NetlinkSocket());
   if (findLink(socket, { name: device })?.up !== true) throw new Error("loopback interface is down");
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 
-import { listDirectory } from "../../../src/sys/directory.ts";
+import { listDirectory, listOtherNames } from "../../../src/sys/directory.ts";
 import { createTemporaryDirectory } from "../../helpers/temp.ts";
 
 test("listDirectory() lists files, directories and links, and not itself or its parent", async () => {
@@ -39,4 +39,18 @@ test("listDirectory() is undefined for a directory that is not there, and refuse
 
 test("listDirectory() lists a directory of the kernel's", () => {
   expect(listDirectory("/proc/self/ns")).toContain("net");
+});
+
+test("listOtherNames() finds the links to a file among thousands, whatever their place, and nothing else", async () => {
+  await using directory = await createTemporaryDirectory();
+  for (let index = 0; index < 3000; index++) writeFileSync(directory.join(`file-${index}`), "");
+  writeFileSync(directory.join(".link-abc"), "");
+  for (const name of ["10.0.0.7", "10.0.0.8"]) linkSync(directory.join(".link-abc"), directory.join(name));
+  symlinkSync(".link-abc", directory.join("symbolic"));
+  expect(listOtherNames(directory.path, ".link-abc").toSorted()).toEqual(["10.0.0.7", "10.0.0.8"]);
+  expect(listOtherNames(directory.path, "10.0.0.7").toSorted()).toEqual([".link-abc", "10.0.0.8"]);
+  for (const name of ["file-12", "abc", "link-abc", ".link-ab", "missing"]) {
+    expect(listOtherNames(directory.path, name)).toEqual([]);
+  }
+  expect(listOtherNames(directory.join("missing"), "file-1")).toEqual([]);
 });

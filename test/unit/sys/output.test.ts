@@ -21,9 +21,9 @@ test("writeStream() writes each text to its stream, in order", async () => {
 test("writeStream() writes all of a long text to a slow reader, also when the stream does not wait", async () => {
   const libc = JSON.stringify(join(import.meta.dir, "../../../src/sys/libc.ts"));
   const script = `${open}
-    const { libc } = await import(${libc});
+    const { rareLibc } = await import(${libc});
     // F_SETFL, O_NONBLOCK
-    libc.fcntl(1, 4, 0o4000);
+    rareLibc().fcntl(1, 4, 0o4000);
     writeStream(standardStream.output, "0123456789".repeat(100_000));`;
   const { stdout } = await runCommand(["sh", "-c", '"$0" -e "$1" | { sleep 0.05; wc -c; }', process.execPath, script]);
   expect(Number(stdout)).toBe(1_000_000);
