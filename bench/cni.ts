@@ -13,19 +13,19 @@ import { measureSetting, type Samples } from "./cni-samples.ts";
 import { type Setting, settings } from "./cni-settings.ts";
 
 const [given] = process.argv.slice(2);
-if (given === undefined) isolate();
+if (given === undefined) process.exitCode = await isolate();
 else measure(given);
 
 /** The mounts that keep the namespaces go with a mount namespace of the run's own; then the directory can go. */
-function isolate(): void {
-  // A terminal's Ctrl-C reaches the child as well: it ends, and what it has made is removed here.
-  process.on("SIGINT", () => undefined);
+async function isolate(): Promise<number> {
   const made = mkdtempSync(`${tmpdir()}/tartan-bench-`);
   try {
-    const child = Bun.spawnSync(["unshare", "--mount", "--net", process.execPath, import.meta.path, made], {
+    const child = Bun.spawn(["unshare", "--mount", "--net", process.execPath, import.meta.path, made], {
       stdio: ["ignore", "inherit", "inherit"],
     });
-    process.exitCode = child.exitCode;
+    // Whoever ends this process ends the child, and what that has made is removed here.
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+    return await child.exited;
   } finally {
     rmSync(made, { recursive: true, force: true });
   }

@@ -54,20 +54,19 @@ export class Reconciler {
    */
   reconcile(overlay: Overlay, now: number, { keep }: { readonly keep: boolean } = { keep: false }): Outcome {
     const progress: Progress = { done: new Map(), failed: new Map(), now };
-    const seen = new Set<string>();
     for (let round = 1; ; round++) {
       const { changes: all, deviceIndex } = this.#compare(overlay);
       const changes = keep ? withoutRemovals(all) : all;
-      for (const change of [...changes.device, ...changes.entries]) seen.add(keyOf(change));
       const device = changes.device.filter((change) => this.#isDue(change, progress));
-      const batch = device.length > 0 ? device : changes.entries.filter((change) => this.#isDue(change, progress));
-      this.#apply(batch, progress);
-      // Entries do not depend on each other: what was sent and not refused needs no second look.
+      for (const change of this.#apply(device, progress)) progress.done.set(keyOf(change), change);
       if (device.length > 0 && round < rounds) continue;
+      // Entries do not depend on each other: what was sent and not refused needs no second look.
+      const due = device.length > 0 ? [] : this.#dueEntries(changes.entries, progress);
+      const entries = this.#apply(due, progress);
       const { done, failed } = progress;
-      this.#backOff.keepOnly(new Set([...seen].filter((key) => !done.has(key))));
+      this.#forgetAllBut(changes, new Set([...done.values(), ...entries]));
       return {
-        done: [...done.values()],
+        done: [...done.values(), ...entries],
         failed: [...failed.values()],
         deviceReady: changes.device.length === 0,
         deviceIndex,
@@ -97,21 +96,33 @@ export class Reconciler {
     return false;
   }
 
-  #apply(batch: readonly Change[], { done, failed, now }: Progress): void {
+  /** There may be 15,000 of them, whose keys cost more than they themselves: only what failed once is known by a key. */
+  #dueEntries(entries: readonly Change[], progress: Progress): readonly Change[] {
+    return this.#backOff.isEmpty ? entries : entries.filter((change) => this.#isDue(change, progress));
+  }
+
+  #forgetAllBut(changes: Changes, done: ReadonlySet<Change>): void {
+    if (this.#backOff.isEmpty) return;
+    const wanted = [...changes.device, ...changes.entries].filter((change) => !done.has(change));
+    this.#backOff.keepOnly(new Set(wanted.map(keyOf)));
+  }
+
+  /** Sends the changes and returns those that were not refused. */
+  #apply(batch: readonly Change[], { failed, now }: Progress): readonly Change[] {
+    const refused = new Set<Change>();
     for (const { change, error } of applyChanges(this.#socket, batch)) {
       const key = keyOf(change);
       const reason = errorText(error);
+      refused.add(change);
       failed.set(key, { change, reason, fresh: this.#backOff.fail(key, reason, now) });
     }
-    for (const change of batch) {
-      const key = keyOf(change);
-      if (!failed.has(key)) done.set(key, change);
-    }
+    return refused.size === 0 ? batch : batch.filter((change) => !refused.has(change));
   }
 }
 
 /** What one call of `reconcile` has come to so far, by the changes' keys. */
 interface Progress {
+  /** Of the device alone: changes that are looked at again. */
   readonly done: Map<string, Change>;
   readonly failed: Map<string, FailedChange>;
   readonly now: number;

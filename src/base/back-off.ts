@@ -15,6 +15,11 @@ interface Failure {
 export class BackOff {
   readonly #failures = new Map<string, Failure>();
 
+  /** True when nothing is remembered. */
+  get isEmpty(): boolean {
+    return this.#failures.size === 0;
+  }
+
   /** True unless it failed and its wait is not over. */
   isDue(key: string, now: number): boolean {
     const failure = this.#failures.get(key);

@@ -152,6 +152,14 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** What was written, as a copy of just that length; the writer begins anew. */
+  take(): Uint8Array {
+    const bytes = this.#bytes.slice(0, this.#length);
+    this.#bytes.fill(0, 0, this.#length);
+    this.#length = 0;
+    return bytes;
+  }
+
   /** Makes room, perhaps in a new buffer: `#bytes` must not be touched before. Returns where the room begins. */
   #reserve(length: number): number {
     const start = this.#length;

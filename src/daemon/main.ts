@@ -5,12 +5,12 @@ import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } 
 import { NetlinkEvents } from "../netlink/events.ts";
 import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
-import { errno, failedWith, SyscallError } from "../sys/errno.ts";
-import { executeAnew } from "../sys/exec.ts";
+import { errno, failedWith } from "../sys/errno.ts";
 import { type Log, openLog } from "../sys/log.ts";
 import { FlagError } from "./flag-syntax.ts";
 import { type Invocation, parseInvocation, usageText } from "./flags.ts";
 import { serveHealth } from "./health.ts";
+import { Settling, startSmall } from "./memory.ts";
 import { Node } from "./node.ts";
 import { LookSchedule } from "./schedule.ts";
 import { openSource, readKubeconfigCommand, writeKubeconfig } from "./source.ts";
@@ -47,24 +47,6 @@ export async function runDaemon(args: readonly string[]): Promise<void> {
   }
 }
 
-/** The compiler for code that runs hot costs a daemon 8 MB and gives it nothing; it can be left out only from outside. */
-const smallSettings: Readonly<Record<string, string>> = { BUN_JSC_useDFGJIT: "0" };
-
-/** Starts this process anew with settings that only the environment can give, unless it has them, which takes 10 ms. */
-function startSmall(): void {
-  const isCompiled = process.argv[1]?.startsWith("/$bunfs/") === true;
-  const missing = Object.keys(smallSettings).filter((name) => process.env[name] === undefined);
-  if (!isCompiled || missing.length === 0) return;
-  const environment: Record<string, string> = { ...smallSettings };
-  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value;
-  try {
-    executeAnew([process.argv0, ...process.argv.slice(2)], environment);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    // Where /proc is not what it should be, it runs as it is.
-  }
-}
-
 /** Undefined, and told, when flags or environment cannot be followed. */
 function readInvocation(args: readonly string[]): Invocation | undefined {
   try {
@@ -89,7 +71,15 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
     for (const note of notes) log.info(note);
     const traffic = new Traffic(parts.use(new NetlinkSocket(NETLINK_NETFILTER)), log);
     const node = new Node({ options, source, socket, traffic, log });
-    const schedule = parts.use(new LookSchedule(() => node.look(), end.reject));
+    const settling = parts.use(new Settling());
+    const schedule = parts.use(
+      new LookSchedule(async () => {
+        settling.prepare(source.state());
+        const next = await node.look();
+        if (node.missing.length === 0) settling.begin();
+        return next;
+      }, end.reject),
+    );
     // What was missing held back subnet.env, or is tried again with the rest.
     const trafficWatch = parts.use(new TrafficWatch(traffic, () => schedule.ask(), end.reject));
     if (options.health.port !== 0) {
@@ -110,7 +100,10 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
         lost: () => schedule.ask(),
       }),
     );
-    source.start(() => schedule.ask());
+    // What a look itself has changed in the source it has seen.
+    source.start(() => {
+      if (source.state() !== node.seenState) schedule.ask();
+    });
     schedule.ask();
     const signal = await end.promise;
     log.info(`${signal}: flanneld ends, the network stays as it is`);

@@ -55,6 +55,7 @@ export class Node {
   readonly #trouble = new BackOff();
   #missing: readonly string[] = ["the first look is not done yet"];
   #sight: Sight | undefined;
+  #seenState: SourceState | undefined;
   #external: ExternalInterface | undefined;
   /** The public IP by which it was chosen. */
   #askedIp: IpAddress | undefined;
@@ -73,6 +74,11 @@ export class Node {
   /** What the last look left to be done, one line each; none when every peer is programmed. */
   get missing(): readonly string[] {
     return this.#missing;
+  }
+
+  /** The state of the source that the last look went by; undefined when it got nowhere. */
+  get seenState(): SourceState | undefined {
+    return this.#seenState;
   }
 
   /** What the last look found, undefined when it got nowhere. */
@@ -101,6 +107,7 @@ export class Node {
 
   async #lookOnce(now: number): Promise<readonly string[]> {
     const { source } = this.#parts;
+    this.#seenState = undefined;
     const before = source.state();
     if (before.kind === "unknown") {
       throw new Error(`Cannot set up the network yet: ${source.name} is not known: ${before.reason}`);
@@ -115,6 +122,7 @@ export class Node {
     };
     const lease = await this.#ownLease.ensure(before, { settings, publicIps }, now);
     const after = source.state();
+    this.#seenState = after;
     const { leases } = after.kind === "known" ? after : before;
     const plan = this.#plan({ leases, key: lease.key, settings, external }, lease, publicIps);
     const overlay = plan.overlays[4];
@@ -122,6 +130,7 @@ export class Node {
     // What an earlier process kept says which peers there were, not which there are.
     const keep = after.kind !== "known" || after.restored;
     const outcome = this.#reconciler.reconcile(overlay, now, { keep });
+    if (outcome.done.length > manyChanges) Bun.gc(true);
     this.#sight = { overlay, external, deviceIndex: outcome.deviceIndex };
     this.#tell(plan, overlay, outcome);
     const { problem } = this.#ownLease;
@@ -234,6 +243,8 @@ export class Node {
 }
 
 const troubleKey = "look";
+/** So many changes leave so much behind that collecting it at once keeps the peak low. */
+const manyChanges = 1000;
 const announceKey = "announce";
 
 function sameIp(left: IpAddress | undefined, right: IpAddress | undefined): boolean {

@@ -115,7 +115,13 @@ export function findDumpRefusal(done: Reply, text: string): NetlinkError | undef
 
 /** Builds a request's body: `fill` writes the family's header and the attributes. */
 export function buildRequest(type: number, flags: number, text: string, fill: (writer: ByteWriter) => void): Request {
-  const writer = new ByteWriter(256);
+  // One buffer for all, each copied out at its length: thousands wait at once, and a buffer each would weigh tenfold.
+  const writer = spareWriter ?? new ByteWriter(256);
+  spareWriter = undefined;
   fill(writer);
-  return { type, flags, body: writer.finish(), text };
+  const body = writer.take();
+  spareWriter = writer;
+  return { type, flags, body, text };
 }
+
+let spareWriter: ByteWriter | undefined;

@@ -46,6 +46,7 @@ const rareSymbols = {
   getsockopt: { args: ["int", "int", "int", "ptr", "ptr"], returns: "int" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
+  madvise: { args: ["u64", "u64", "int"], returns: "int" },
   execve: { args: ["cstring", "ptr", "ptr"], returns: "int" },
   unshare: { args: ["int"], returns: "int" },
   mount: { args: ["cstring", "cstring", "cstring", "u64", "ptr"], returns: "int" },

@@ -54,6 +54,13 @@ export class KubeCluster implements AsyncDisposable {
     });
   }
 
+  /** Starts another program on a node, as in a pod. */
+  startProgram(node: ClusterNode, command: readonly string[]): BackgroundProcess {
+    const service = { KUBERNETES_SERVICE_HOST: apiAddress, KUBERNETES_SERVICE_PORT: String(apiPort) };
+    const env = { NODE_NAME: this.nameOf(node), ...service };
+    return node.netns.start(["sh", "-c", mountAccount, this.account, ...command], { env });
+  }
+
   /** Starts a daemon and waits until it is ready. */
   async startReady(node: ClusterNode, flags: readonly string[] = []): Promise<BackgroundProcess> {
     const daemon = this.start(node, flags);

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 
 import type { BackgroundProcess } from "../helpers/background.ts";
 import { apply, settingsOf } from "../helpers/firewall.ts";
-import { createFlowWorld, flowAddresses, type FlowWorld } from "../helpers/flows.ts";
+import { createFlowWorld, type FlowWorld } from "../helpers/flow-world.ts";
+import { flowAddresses } from "../helpers/flows.ts";
 import { createNetns } from "../helpers/netns.ts";
 import { ruleset } from "../helpers/nftables.ts";
 import { describeWith } from "../helpers/require.ts";

@@ -81,8 +81,9 @@ function add(request: CniRequest): CniResult {
 function del(request: CniRequest): void {
   const ipamType = ipamTypeOf(request.config);
   runAll([
-    (): void => removeLinks(request),
+    // The kernel frees them in the time that the links take to go.
     (): void => removeRules(request),
+    (): void => removeLinks(request),
     (): void => {
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },

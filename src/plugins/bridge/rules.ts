@@ -53,14 +53,15 @@ export function addRules(request: CniRequest, config: BridgeConfig, pod: RuledPo
 /** Removes the attachment's rules whatever the configuration says by now, and what the reference made for it. */
 export function removeRules(request: CniRequest): void {
   const owner = ownerOf(request);
-  runAll([
-    (): void => removeOwnRules(owner),
-    (): void => inNfTables((socket) => removeReferenceMasquerade(socket, owner)),
-    (): void => {
-      const macCheck = request.config.decoder.field("macspoofchk").value === true;
-      if (macCheck) inNfTables((socket) => removeReferenceMacCheck(socket, owner));
-    },
-  ]);
+  const macCheck = request.config.decoder.field("macspoofchk").value === true;
+  inNfTables((socket) => {
+    runAll([
+      (): unknown => dropEntries(socket, masqueradeSets, owner),
+      (): unknown => dropEntries(socket, guardSets, owner),
+      (): unknown => removeReferenceMasquerade(socket, owner),
+      (): unknown => macCheck && removeReferenceMacCheck(socket, owner),
+    ]);
+  });
 }
 
 /** Throws an Error for what is missing of the attachment's rules. */

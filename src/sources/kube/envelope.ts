@@ -1,5 +1,5 @@
 /** How the Kubernetes API wraps objects in protobuf (k8s.io/apimachinery, generated.proto and protobuf.go). */
-import { FieldWalker, ProtobufError } from "./protobuf.ts";
+import { FieldWalker, isText, ProtobufError } from "./protobuf.ts";
 
 /** What each object is preceded by. */
 const magic = [0x6b, 0x38, 0x73, 0x00] as const;
@@ -31,7 +31,10 @@ export function openEnvelope(bytes: Uint8Array, start = 0, end: number = bytes.l
 }
 
 function kindOf(typeMeta: FieldWalker): string {
-  while (typeMeta.next()) if (typeMeta.number === 2) return typeMeta.text();
+  while (typeMeta.next()) {
+    // By far the most are of this kind.
+    if (typeMeta.number === 2) return isText(typeMeta.bytes, typeMeta, "Node") ? "Node" : typeMeta.text();
+  }
   return "";
 }
 

@@ -51,7 +51,11 @@ export class KubeLeaseSource implements LeaseSource {
   readonly #stop = new AbortController();
   #changed: (() => void) | undefined;
   #telling = false;
-  #state: SourceState | undefined;
+  #state: SourceState = { kind: "unknown", reason: "it was not read yet" };
+  #stateIsOld = true;
+  #podCidrs = "";
+  /** The state that was last told of. */
+  #toldState: SourceState | undefined;
   #nodeName: string | undefined;
   /** Everything was listed once in this process. */
   #complete = false;
@@ -75,7 +79,14 @@ export class KubeLeaseSource implements LeaseSource {
   }
 
   state(): SourceState {
-    this.#state ??= this.#makeState();
+    if (this.#stateIsOld) {
+      this.#stateIsOld = false;
+      const next = this.#makeState();
+      const podCidrs = this.#table.own?.record.podCidrs.join() ?? "";
+      // This node's subnet is no part of the state, but a reason to look again.
+      if (!sameState(this.#state, next) || podCidrs !== this.#podCidrs) this.#state = next;
+      this.#podCidrs = podCidrs;
+    }
     return this.#state;
   }
 
@@ -201,18 +212,21 @@ export class KubeLeaseSource implements LeaseSource {
   }
 
   #setProblem(problem: string | undefined): void {
-    if (this.#problem === problem && this.#state !== undefined) return;
+    if (this.#problem === problem) return;
     this.#problem = problem;
     this.#changeSoon();
   }
 
   /** The state is made when it is asked for, however many changes came before. */
   #changeSoon(): void {
-    this.#state = undefined;
+    this.#stateIsOld = true;
     if (this.#telling) return;
     this.#telling = true;
     queueMicrotask(() => {
       this.#telling = false;
+      const state = this.state();
+      if (state === this.#toldState) return;
+      this.#toldState = state;
       this.#changed?.();
     });
   }
@@ -226,6 +240,19 @@ export class KubeLeaseSource implements LeaseSource {
     const stale = this.#problem;
     return { kind: "known", config, leases, wishes, restored, stale };
   }
+}
+
+function sameState(left: SourceState, right: SourceState): boolean {
+  if (left.kind === "unknown" || right.kind === "unknown") {
+    return left.kind === "unknown" && right.kind === "unknown" && left.reason === right.reason;
+  }
+  return (
+    left.config === right.config &&
+    left.leases === right.leases &&
+    left.wishes === right.wishes &&
+    left.restored === right.restored &&
+    left.stale === right.stale
+  );
 }
 
 function rethrow(error: unknown): never {

@@ -1,5 +1,5 @@
 import { type AnnotationName, isAnnotationName } from "./annotations.ts";
-import { decodeText, type FieldWalker } from "./protobuf.ts";
+import { decodeText, type FieldWalker, isText } from "./protobuf.ts";
 
 /** What a lease needs of a Node object. */
 export interface NodeRecord {
@@ -62,13 +62,13 @@ export class NodeDecoder {
       if (entry.number === 1) {
         keyStart = entry.start;
         keyEnd = entry.end;
-        if (!this.#hasPrefix(bytes, keyStart, keyEnd) && !mayBeInitialEnd(bytes, keyStart, keyEnd)) return;
+        if (!this.#hasPrefix(bytes, keyStart, keyEnd) && !isInitialEnd(bytes, keyStart, keyEnd)) return;
       } else if (entry.number === 2) value = entry.text();
     }
     if (this.#hasPrefix(bytes, keyStart, keyEnd)) {
       const name = decodeText(bytes, keyStart + this.#prefix.length, keyEnd);
       if (isAnnotationName(name)) record.annotations.set(name, value);
-    } else if (decodeText(bytes, keyStart, keyEnd) === initialEndKey && value === "true") {
+    } else if (value === "true" && isInitialEnd(bytes, keyStart, keyEnd)) {
       record.initialEnd = true;
     }
   }
@@ -97,8 +97,8 @@ function readPodCidrs(spec: FieldWalker): readonly string[] {
   return single === "" ? noCidrs : [single];
 }
 
-function mayBeInitialEnd(bytes: Uint8Array, start: number, end: number): boolean {
-  return end - start === initialEndKey.length && bytes[start] === 0x6b && bytes[end - 1] === 0x64;
+function isInitialEnd(bytes: Uint8Array, start: number, end: number): boolean {
+  return isText(bytes, { start, end }, initialEndKey);
 }
 
 /** Node: status 3; NodeStatus: conditions 4; NodeCondition: type 1, status 2, reason 5. Undefined when there is none. */

@@ -35,7 +35,7 @@ export class FieldWalker {
   next(): boolean {
     if (this.#offset >= this.#limit) return false;
     const tag = this.#varint();
-    this.number = Math.floor(tag / 8);
+    this.number = tag < 0x80 ? tag >> 3 : Math.floor(tag / 8);
     this.start = 0;
     this.end = 0;
     this.value = 0;
@@ -72,6 +72,12 @@ export class FieldWalker {
   }
 
   #varint(): number {
+    // Nearly all are of one byte.
+    const first = this.#offset < this.#limit ? (this.bytes[this.#offset] ?? 0) : 0x80;
+    if (first < 0x80) {
+      this.#offset++;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (let count = 0; count < 10; count++) {
@@ -97,4 +103,17 @@ const decoder = new TextDecoder();
 /** UTF-8 text from a part of the bytes; what is not UTF-8 becomes U+FFFD. */
 export function decodeText(bytes: Uint8Array, start: number, end: number): string {
   return start === end ? "" : decoder.decode(bytes.subarray(start, end));
+}
+
+/** True when a part of the bytes is this text, which must be ASCII. */
+export function isText(
+  bytes: Uint8Array,
+  { start, end }: { readonly start: number; readonly end: number },
+  text: string,
+): boolean {
+  if (end - start !== text.length) return false;
+  for (let index = 0; index < text.length; index++) {
+    if (bytes[start + index] !== text.charCodeAt(index)) return false;
+  }
+  return true;
 }

@@ -1,6 +1,6 @@
 import { type ApiStatus, decodeStatus, openEnvelope } from "./envelope.ts";
 import { findNetworkCondition, type NetworkCondition, type NodeDecoder, type NodeRecord } from "./node-record.ts";
-import { FieldWalker, ProtobufError } from "./protobuf.ts";
+import { FieldWalker, isText, ProtobufError } from "./protobuf.ts";
 
 /** What a watch of nodes tells. */
 export type NodeEvent =
@@ -25,7 +25,7 @@ export function decodeNodeEvent(
   let type = "";
   let [rawStart, rawEnd] = [end, end];
   while (event.next()) {
-    if (event.number === 1) type = event.text();
+    if (event.number === 1) type = isText(bytes, event, "MODIFIED") ? "MODIFIED" : event.text();
     else if (event.number === 2) {
       const extension = event.message();
       while (extension.next()) if (extension.number === 1) [rawStart, rawEnd] = [extension.start, extension.end];
