@@ -7,7 +7,7 @@ import type { ApiAccess, Credentials } from "../../src/sources/kube/credentials.
 import { KubeLeaseSource, type KubeSourceOptions } from "../../src/sources/kube/kube-source.ts";
 import { attributesOf } from "../../src/sources/kube/node-lease.ts";
 import { type AnnotationName, isAnnotationName } from "../../src/sources/kube/annotations.ts";
-import { usualTiming } from "../../src/sources/kube/watch.ts";
+import { usualTiming } from "../../src/sources/kube/timing.ts";
 import { type ApiServer, flannelToken } from "./api-server.ts";
 import { ignore, type LeaseStore } from "./lease-store.ts";
 import { Relay } from "./relay.ts";

@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 
 import { KubeApi } from "../../src/sources/kube/api.ts";
 import { NodeDecoder } from "../../src/sources/kube/node-record.ts";
-import { NodeWatch, usualTiming, type WatchTiming } from "../../src/sources/kube/watch.ts";
+import { usualTiming, type WatchTiming } from "../../src/sources/kube/timing.ts";
+import { NodeWatch } from "../../src/sources/kube/watch.ts";
 import { encodeEvent, encodeObject, joinParts, nodeFields, type TestNodeObject } from "../helpers/protobuf.ts";
 import { chunk, chunkedHead, type SeenRequest, TlsServer, wholeAnswer } from "../helpers/tls-server.ts";
 import { waitUntil } from "../helpers/wait-until.ts";

@@ -19,7 +19,7 @@ import type { NodeIdentity } from "./node-name.ts";
 import { NodeDecoder } from "./node-record.ts";
 import { NodeTable } from "./node-table.ts";
 import { OwnObject } from "./own-object.ts";
-import { usualTiming, type WatchTiming } from "./watch.ts";
+import { usualTiming, type WatchTiming } from "./timing.ts";
 import type { NodeEvent } from "./watch-event.ts";
 
 /** So long the API server has, at the start, before what was kept is taken: the data plane of a rebooted node waits. */

@@ -1,7 +1,8 @@
 import { errorText } from "../../base/error.ts";
-import { ApiError, type ApiReceiver, type KubeApi, protobufType, usualLimits, watchLimits } from "./api.ts";
+import { ApiError, type ApiReceiver, type KubeApi, protobufType } from "./api.ts";
 import { FrameSplitter } from "./frames.ts";
 import type { NodeDecoder } from "./node-record.ts";
+import type { WatchTiming } from "./timing.ts";
 import type { TransportLimits } from "./transport.ts";
 import { decodeNodeEvent, decodeNodePage, type NodeEvent, type NodePage } from "./watch-event.ts";
 
@@ -17,25 +18,6 @@ export interface NodeWatchListener {
   /** What happens is not told any more, or not yet. */
   lost(reason: string): void;
 }
-
-/** How long to wait for what, in milliseconds. */
-export interface WatchTiming {
-  readonly request: TransportLimits;
-  readonly watch: TransportLimits;
-  /** Between two parts of a list that comes as a watch. */
-  readonly listIdleMs: number;
-  /** After the first failure; doubled after each further one. */
-  readonly firstRetryMs: number;
-  readonly longestRetryMs: number;
-}
-
-export const usualTiming: WatchTiming = {
-  request: usualLimits,
-  watch: watchLimits,
-  listIdleMs: 30_000,
-  firstRetryMs: 500,
-  longestRetryMs: 30_000,
-};
 
 const nodesPath = "/api/v1/nodes";
 const pageSize = 500;
