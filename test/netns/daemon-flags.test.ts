@@ -6,8 +6,8 @@ import { describeWith } from "../helpers/require.ts";
 
 await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld", () => {
   for (const { flags, env, words } of [
-    { flags: [], words: /etcd.* is not built yet; give --lease-dir DIR/ },
-    { flags: ["-kube-subnet-mgr"], words: /Cannot use --kube-subnet-mgr .*Kubernetes is not built yet/ },
+    { flags: [], words: /etcd.* is not built yet; give --kube-subnet-mgr or --lease-dir DIR/ },
+    { flags: ["-kube-subnet-mgr"], words: /POD_NAME and POD_NAMESPACE must be set, or NODE_NAME/ },
     {
       flags: ["--lease-dir", "/tmp", "--frobnicate=1"],
       words: /Cannot use flag --frobnicate: there is none of that name/,
@@ -16,8 +16,8 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     { flags: ["--lease-dir"], words: /Cannot use flag --lease-dir: its value is missing/ },
     {
       flags: [],
-      env: { FLANNELD_KUBE_SUBNET_MGR: "true" },
-      words: /Cannot use FLANNELD_KUBE_SUBNET_MGR .*Kubernetes is not built yet/,
+      env: { FLANNELD_ETCD_PREFIX: "/other" },
+      words: /Cannot use FLANNELD_ETCD_PREFIX .*the lease source etcd is not built yet/,
     },
     {
       flags: ["--lease-dir", "/tmp"],
