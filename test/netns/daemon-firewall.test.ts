@@ -116,7 +116,7 @@ await describeWith(["root", "executable", "tool:nft", "tool:iptables", "link:vxl
     expect(await Bun.file(node.subnetFile).text()).toContain("FLANNEL_IPMASQ=false");
     await node.daemon.stop();
     await node.startReady(["--ip-masq", "--ip-masq-fully-random-disable"]);
-    expect(await ruleset(node.netns)).toMatch(/masquerade\n/);
+    expect(await ruleset(node.netns)).toMatch(/ masquerade comment/);
     expect(await Bun.file(node.subnetFile).text()).toContain("FLANNEL_IPMASQ=true");
   }, 60_000);
 
