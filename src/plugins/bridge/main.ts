@@ -24,7 +24,7 @@ import { removeStaleVeths } from "./gc.ts";
 import { type Bridge, ensureBridge, ensureForwarding, ensureGateways, type GatewayDevice, gatewaysOf } from "./host.ts";
 import { configurePod, openPodNetns, routesWithDefaults } from "./pod.ts";
 import { configurePort } from "./port.ts";
-import { addRules, removeRules, removeStaleRules } from "./rules.ts";
+import { addRules, removeReferenceRules, removeRules, removeStaleRules } from "./rules.ts";
 import { addVeth, removeContainerInterface, removeHostVeth, waitUntilRunning } from "./veth.ts";
 import { ensureVlanGateway } from "./vlan-gateway.ts";
 
@@ -83,7 +83,9 @@ function del(request: CniRequest): void {
   runAll([
     // The kernel frees them in the time that the links take to go.
     (): void => removeRules(request),
-    (): void => removeLinks(request),
+    (): void => {
+      if (!removeLinks(request)) removeReferenceRules(request);
+    },
     (): void => {
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },
@@ -168,11 +170,13 @@ function interfacesOf(attachment: Attachment, made: Made): CniInterface[] {
   return [...interfaces, { ...common, name: made.vlanGateway.name, mac: made.vlanGateway.mac, mtu: made.device.mtu }];
 }
 
-function removeLinks(request: CniRequest): void {
+/** True when there were ours: then no other plugin has made the attachment, nor its rules. */
+function removeLinks(request: CniRequest): boolean {
   using socket = new NetlinkSocket();
-  if (removeHostVeth(socket, attachmentOf(request))) return;
+  if (removeHostVeth(socket, attachmentOf(request))) return true;
   using netns = findNetnsIfThere(request.netns);
   if (netns !== undefined) removeContainerInterface(netns, request.interfaceName);
+  return false;
 }
 
 /** On DEL a path that is no namespace any more is as good as none: the namespace and its links are gone. */
