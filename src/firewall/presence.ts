@@ -7,21 +7,28 @@ import { keptSocket } from "./kept-socket.ts";
 /** struct nfgenmsg, of any family. */
 const headerLength = 4;
 
-/** The names of the tables in which a pod can have rules: ours, iptables-nft's and those of the reference's nft backends. */
-const podRuleTables: readonly string[] = ["tartan", "nat", "cni_hostport", "cni_plugins_masquerade"];
+/** Iptables-nft's and those of the reference's nft backends. */
+const othersTables: readonly string[] = ["nat", "cni_hostport", "cni_plugins_masquerade"];
+
+/** Whether there are tables in which a pod may have rules: tartan's, and those of other CNI plugins. */
+export interface RuleTables {
+  readonly ours: boolean;
+  readonly others: boolean;
+}
 
 /**
- * False when no pod can have rules here, since none of the tables is there: one question, for DEL, which then needs none of
- * the code that removes them. True also where the kernel does not answer: who removes will say why.
+ * Looks which tables there are: one question, for DEL, which where there are none needs none of the code that removes
+ * rules. Where the kernel does not answer, both may be there: who removes will say why.
  */
-export function mayHavePodRules(): boolean {
+export function findRuleTables(): RuleTables {
   try {
     const body = new ByteWriter(headerLength).u32(0).finish();
     const type = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE;
     const tables = keptSocket().dump({ type, flags: 0, body, text: "list tables" });
-    return tables.some((table) => podRuleTables.includes(nameOf(table.body)));
+    const names = tables.map((table) => nameOf(table.body));
+    return { ours: names.includes("tartan"), others: names.some((name) => othersTables.includes(name)) };
   } catch (error) {
-    if (error instanceof SyscallError) return true;
+    if (error instanceof SyscallError) return { ours: true, others: true };
     throw error;
   }
 }

@@ -3,7 +3,7 @@
  * it, which plugins/main.ts loads when it is asked for: the kernel's time for a pod is short against what it costs to load
  * code that is not used.
  */
-import { addRules, removeRules } from "./bridge/rules.ts";
+import { addRules, removeReferenceRules, removeRules } from "./bridge/rules.ts";
 import { bridgeUpkeep } from "./bridge/upkeep.ts";
 import { flannelUpkeep } from "./flannel/upkeep.ts";
 import { hostLocalUpkeep } from "./host-local/upkeep.ts";
@@ -15,6 +15,6 @@ export const seldom: Seldom = {
   bridge: bridgeUpkeep,
   hostLocal: hostLocalUpkeep,
   portmap: portmapUpkeep,
-  rules: { addRules, removeRules },
+  rules: { addRules, removeReferenceRules, removeRules },
   mapper: { addMappings, removeMappings },
 };

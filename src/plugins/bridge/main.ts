@@ -6,7 +6,7 @@ import { delegateAdd, delegateDel } from "../../cni/delegate.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniInterface, CniIp, CniResult } from "../../cni/result.ts";
-import { mayHavePodRules } from "../../firewall/presence.ts";
+import { findRuleTables } from "../../firewall/presence.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { findNetns, type Netns, NotANamespaceError } from "../../sys/netns.ts";
 import {
@@ -43,8 +43,10 @@ export function createBridge(upkeep: () => CniUpkeep, rules: () => BridgeRules):
 export interface BridgeRules {
   /** Makes the attachment's rules; each is taken back when ADD fails later, or when making it fails. */
   addRules(request: CniRequest, config: BridgeConfig, pod: RuledPod, undo: Undo): void;
-  /** Removes the attachment's rules whatever the configuration says by now, and what the reference made for it. */
+  /** Removes the attachment's rules, whatever the configuration says by now. */
   removeRules(request: CniRequest): void;
+  /** Removes the rules that the reference made for the attachment. */
+  removeReferenceRules(request: CniRequest): void;
 }
 
 /** Checks everything, reserves the addresses, then makes the links; a failure undoes the steps in reverse. */
@@ -88,12 +90,15 @@ function add(request: CniRequest, rules: () => BridgeRules): CniResult {
  */
 function del(request: CniRequest, rules: () => BridgeRules): void {
   const ipamType = ipamTypeOf(request.config);
+  const present = findRuleTables();
   runAll([
     // The kernel frees them in the time that the links take to go.
     (): void => {
-      if (mayHavePodRules()) rules().removeRules(request);
+      if (present.ours) rules().removeRules(request);
     },
-    (): void => removeLinks(request),
+    (): void => {
+      if (!removeLinks(request) && present.others) rules().removeReferenceRules(request);
+    },
     (): void => {
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },
@@ -160,11 +165,13 @@ function interfacesOf(attachment: Attachment, made: Made): CniInterface[] {
   return [...interfaces, { ...common, name: made.vlanGateway.name, mac: made.vlanGateway.mac, mtu: made.device.mtu }];
 }
 
-function removeLinks(request: CniRequest): void {
+/** True when there were ours: then no other plugin has made the attachment, nor its rules. */
+function removeLinks(request: CniRequest): boolean {
   using socket = new NetlinkSocket();
-  if (removeHostVeth(socket, attachmentOf(request))) return;
+  if (removeHostVeth(socket, attachmentOf(request))) return true;
   using netns = findNetnsIfThere(request.netns);
   if (netns !== undefined) removeContainerInterface(netns, request.interfaceName);
+  return false;
 }
 
 /** On DEL a path that is no namespace any more is as good as none: the namespace and its links are gone. */

@@ -49,14 +49,17 @@ export function addRules(request: CniRequest, config: BridgeConfig, pod: RuledPo
   }
 }
 
-/** Removes the attachment's rules whatever the configuration says by now, and what the reference made for it. */
+/** Removes the attachment's rules, whatever the configuration says by now. */
 export function removeRules(request: CniRequest): void {
+  removeOwnRules(ownerOf(request));
+}
+
+/** Removes the rules that the reference made for the attachment. */
+export function removeReferenceRules(request: CniRequest): void {
   const owner = ownerOf(request);
   const macCheck = request.config.decoder.field("macspoofchk").value === true;
   inNfTables((socket) => {
     runAll([
-      (): unknown => dropEntries(socket, masqueradeSets, owner),
-      (): unknown => dropEntries(socket, guardSets, owner),
       (): unknown => removeReferenceMasquerade(socket, owner),
       (): unknown => macCheck && removeReferenceMacCheck(socket, owner),
     ]);

@@ -1,6 +1,6 @@
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
-import { mayHavePodRules } from "../../firewall/presence.ts";
+import { findRuleTables } from "../../firewall/presence.ts";
 import { decodePortConfig, type PortConfig } from "./config.ts";
 
 /** What portmap does with nf_tables (mappings.ts). */
@@ -18,7 +18,8 @@ export function createPortmap(upkeep: () => CniUpkeep, mapper: () => PortMapper)
       checkConfig: decodePortConfig,
       add: (request) => add(request, mapper),
       del: (request) => {
-        if (mayHavePodRules()) mapper().removeMappings(request);
+        const present = findRuleTables();
+        if (present.ours || present.others) mapper().removeMappings(request);
       },
     },
     upkeep,
