@@ -6,8 +6,8 @@ import { describeWith } from "../helpers/require.ts";
 
 await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld", () => {
   for (const { flags, env, words } of [
-    { flags: [], words: /etcd.* is not built yet; give --lease-dir DIR/ },
-    { flags: ["-kube-subnet-mgr"], words: /Cannot use --kube-subnet-mgr .*Kubernetes is not built yet/ },
+    { flags: [], words: /etcd.* is not built yet; give --kube-subnet-mgr or --lease-dir DIR/ },
+    { flags: ["-kube-subnet-mgr"], words: /env variables POD_NAME and POD_NAMESPACE must be set/ },
     {
       flags: ["--lease-dir", "/tmp", "--frobnicate=1"],
       words: /Cannot use flag --frobnicate: there is none of that name/,
@@ -17,7 +17,7 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     {
       flags: [],
       env: { FLANNELD_KUBE_SUBNET_MGR: "true" },
-      words: /Cannot use FLANNELD_KUBE_SUBNET_MGR .*Kubernetes is not built yet/,
+      words: /env variables POD_NAME and POD_NAMESPACE must be set/,
     },
     {
       flags: ["--lease-dir", "/tmp"],
@@ -106,6 +106,16 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     expect(await node.overlay()).toEqual([]);
     expect(await cluster.listLeases()).toEqual([]);
   });
+
+  for (const flag of ["--iface-regex=^192\\.168\\.", "--iface-regex=^eth[0-9]+$", "--iface-can-reach=192.168.1.254"]) {
+    test(`finds its interface by ${flag}`, async () => {
+      await using lone = await createLoneNode();
+      const { node } = lone;
+      await node.netns.ip("route", "delete", "default");
+      await node.startReady([flag]);
+      expect(node.log).toContain("external interface eth0 (#2): address 192.168.1.1,");
+    });
+  }
 
   test("waits for an interface that is not there yet", async () => {
     await using lone = await createLoneNode();
