@@ -6,7 +6,7 @@ import type { Sight } from "../backend/relevance.ts";
 import { planVxlan, type VxlanPlan } from "../backend/wanted.ts";
 import { BackOff } from "../base/back-off.ts";
 import { errorText } from "../base/error.ts";
-import type { Lease, LeaseSource, SourceState } from "../lease/lease.ts";
+import { type Lease, type LeaseSource, notReadYet, type SourceState } from "../lease/lease.ts";
 import { formatSubnetFile, type SubnetFile, writeSubnetFile } from "../lease/subnet-file.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { SyscallError } from "../sys/errno.ts";
@@ -109,6 +109,7 @@ export class Node {
     const { source } = this.#parts;
     this.#seenState = undefined;
     const before = source.state();
+    if (before.kind === "unknown" && before.reason === notReadYet) return [`${source.name} was not read yet`];
     if (before.kind === "unknown") {
       throw new Error(`Cannot set up the network yet: ${source.name} is not known: ${before.reason}`);
     }

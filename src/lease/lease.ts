@@ -41,6 +41,9 @@ export const noWishes: NodeWishes = {
   overwrites: { 4: undefined, 6: undefined },
 };
 
+/** Why a source knows nothing when it was just started: no reason to complain yet. */
+export const notReadYet = "it was not read yet";
+
 /**
  * What a source knows: nothing until it was read completely once in this process; after that always the last that was
  * read, where `stale` says why a part of it cannot be read now. Where it cannot be read at the start, it may know what an

@@ -7,7 +7,7 @@ import type { ApiAccess, Credentials } from "../../src/sources/kube/credentials.
 import { KubeLeaseSource, type KubeSourceOptions } from "../../src/sources/kube/kube-source.ts";
 import { attributesOf } from "../../src/sources/kube/node-lease.ts";
 import { type AnnotationName, isAnnotationName } from "../../src/sources/kube/annotations.ts";
-import { usualTiming } from "../../src/sources/kube/watch.ts";
+import { usualTiming } from "../../src/sources/kube/timing.ts";
 import { type ApiServer, flannelToken } from "./api-server.ts";
 import { ignore, type LeaseStore } from "./lease-store.ts";
 import { Relay } from "./relay.ts";
@@ -131,6 +131,11 @@ export class KubeStore implements LeaseStore {
   async createNode(name: string, podCidr: string, annotations: Readonly<Record<string, string>> = {}): Promise<void> {
     const spec = podCidr === "" ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] };
     await this.server.ask("POST", nodesPath, { metadata: { name, annotations }, spec });
+  }
+
+  /** What a node says whose lease has this value in flannel's other layout. */
+  annotationsOf(text: string): Readonly<Record<string, string>> {
+    return annotationsOfText(text);
   }
 
   /** Sets annotations of a node, or removes those that are null. */

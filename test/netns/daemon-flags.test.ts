@@ -6,8 +6,12 @@ import { describeWith } from "../helpers/require.ts";
 
 await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld", () => {
   for (const { flags, env, words } of [
-    { flags: [], words: /etcd.* is not built yet; give --lease-dir DIR/ },
-    { flags: ["-kube-subnet-mgr"], words: /Cannot use --kube-subnet-mgr .*Kubernetes is not built yet/ },
+    { flags: [], words: /etcd.* is not built yet; give --kube-subnet-mgr or --lease-dir DIR/ },
+    {
+      flags: ["-etcd-endpoints=http://127.0.0.1:1"],
+      words: /Cannot use --etcd-endpoints with value "http:..127.0.0.1:1": the lease source etcd is not built yet/,
+    },
+    { flags: ["-kube-subnet-mgr", "--lease-dir=/tmp"], words: /name two lease sources; give one/ },
     {
       flags: ["--lease-dir", "/tmp", "--frobnicate=1"],
       words: /Cannot use flag --frobnicate: there is none of that name/,
@@ -16,8 +20,8 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     { flags: ["--lease-dir"], words: /Cannot use flag --lease-dir: its value is missing/ },
     {
       flags: [],
-      env: { FLANNELD_KUBE_SUBNET_MGR: "true" },
-      words: /Cannot use FLANNELD_KUBE_SUBNET_MGR .*Kubernetes is not built yet/,
+      env: { FLANNELD_ETCD_PREFIX: "/x" },
+      words: /Cannot use FLANNELD_ETCD_PREFIX with value "\/x": the lease source etcd is not built yet/,
     },
     {
       flags: ["--lease-dir", "/tmp"],

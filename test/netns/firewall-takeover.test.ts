@@ -123,4 +123,26 @@ await describeWith(["root", "tool:nft", "tool:iptables", "link:veth"], "moving f
     ]);
     expect(await ruleset(netns)).toContain("masquerade fully-random");
   });
+
+  test("where neither masquerade nor forwarding is wanted for pods, upstream's rules go as well", async () => {
+    await using netns = await createNetns();
+    await netns.run(["nft", "-f", "-"], { stdin: upstreamNft });
+    await loadUpstreamRules(netns, 4);
+    apply(netns, { ...settingsOf(4), masquerade: undefined, forward: false });
+    expect(await ruleset(netns)).not.toMatch(/flannel/i);
+  });
+
+  test("where the family is off, ours goes and upstream's stays, also in a table that was ours", async () => {
+    await using netns = await createNetns();
+    const nothing = { ...settingsOf(4), pods: undefined };
+    apply(netns, settingsOf(4));
+    apply(netns, nothing);
+    expect(await ruleset(netns)).toBe("");
+    apply(netns, settingsOf(4));
+    await netns.run(["nft", "-f", "-"], { stdin: upstreamNft });
+    await loadUpstreamRules(netns, 4);
+    const theirs = await ruleset(netns);
+    expect(apply(netns, nothing)).toMatchObject({ repaired: [], removed: [], failed: [] });
+    expect(await ruleset(netns)).toBe(theirs);
+  });
 });

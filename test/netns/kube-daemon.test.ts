@@ -42,6 +42,7 @@ await describeWith(
       await kube.store.createNode("node1", "");
       kube.start(left);
       await left.logged(/node "node1" pod cidr not assigned/);
+      expect(left.log).not.toContain("was not read yet");
       expect((await left.readiness("/healthz")).status).toBe(200);
       expect((await left.readiness()).status).toBe(503);
       await kube.store.assign("node1", "10.244.1.0/24");

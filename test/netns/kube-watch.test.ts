@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 
 import { KubeApi } from "../../src/sources/kube/api.ts";
 import { NodeDecoder } from "../../src/sources/kube/node-record.ts";
-import { NodeWatch, usualTiming, type WatchTiming } from "../../src/sources/kube/watch.ts";
+import { usualTiming, type WatchTiming } from "../../src/sources/kube/timing.ts";
+import { NodeWatch } from "../../src/sources/kube/watch.ts";
 import { encodeEvent, encodeObject, joinParts, nodeFields, type TestNodeObject } from "../helpers/protobuf.ts";
 import { chunk, chunkedHead, type SeenRequest, TlsServer, wholeAnswer } from "../helpers/tls-server.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
@@ -181,6 +182,24 @@ test("NodeWatch lists anew, and so finds what was deleted, when the version is t
   expect(following.queries).toEqual([listQuery, listQuery]);
   expect(following.told.slice(-4)).toEqual(["begin", "present a", "end", "live"]);
   expect(following.told.some((line) => line.startsWith("lost"))).toBe(false);
+});
+
+test("NodeWatch does not wait long to list anew, however long the server was away before", async () => {
+  using following = follow(
+    [
+      stream([event("ADDED", { name: "a" }), initialEnd], "cut"),
+      ...Array.from({ length: 5 }, () => refuse(503)),
+      page(["a"], "500"),
+      stream([failure(410, "Expired")], "end"),
+      listed,
+    ],
+    { firstRetryMs: 20, longestRetryMs: 10_000 },
+  );
+  await waitUntil("the place has expired", () => following.queries.length === 8);
+  const began = performance.now();
+  await waitUntil("it has listed twice", () => following.queries.length === 9);
+  // After the failures alone it would be 640 ms at least.
+  expect(performance.now() - began).toBeLessThan(300);
 });
 
 test("NodeWatch lists anew when the server came back with an older store", async () => {

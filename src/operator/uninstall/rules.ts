@@ -2,7 +2,7 @@
 import { families } from "../../addr/ip.ts";
 import { applyFirewall } from "../../firewall/firewall.ts";
 import type { NamedOwner } from "../../firewall/pod-owner.ts";
-import { guardPart } from "../../firewall/mac-guard.ts";
+import { guardTable } from "../../firewall/mac-guard.ts";
 import { listPodSets, podTable, sweepSets } from "../../firewall/pod-table.ts";
 import { findLink } from "../../netlink/link.ts";
 import { NETLINK_NETFILTER } from "../../netlink/nftables-constants.ts";
@@ -11,7 +11,7 @@ import { changeRuleset } from "../../netlink/nftables-transaction.ts";
 import { deleteTable, tableText } from "../../netlink/nftables.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 
-const tables = [podTable, guardPart.table];
+const tables = [podTable, guardTable];
 
 /**
  * Removes what belongs to pods whose device of the host is gone, or of which no device is known; returns what was done,

@@ -5,6 +5,7 @@ import {
   type LeaseAttributes,
   type LeaseRequest,
   type LeaseSource,
+  notReadYet,
   noWishes,
   type SourceState,
 } from "../../lease/lease.ts";
@@ -56,7 +57,7 @@ export class DirectoryLeaseSource implements LeaseSource {
   readonly #table: LeaseTable;
   readonly #isNew: () => boolean;
   readonly #problems: Problems = { watch: undefined, config: undefined, leases: undefined };
-  #state: SourceState = { kind: "unknown", reason: "it was not read yet" };
+  #state: SourceState = { kind: "unknown", reason: notReadYet };
   #watch: LeaseDirectoryWatch | undefined;
   #changed: (() => void) | undefined;
   #news: News = noNews();
@@ -251,7 +252,7 @@ export class DirectoryLeaseSource implements LeaseSource {
     if (config !== undefined && leases !== undefined) {
       return { kind: "known", config, leases, wishes: noWishes, restored: false, stale: problem };
     }
-    return { kind: "unknown", reason: problem ?? "it was not read yet" };
+    return { kind: "unknown", reason: problem ?? notReadYet };
   }
 }
 

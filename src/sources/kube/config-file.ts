@@ -1,5 +1,6 @@
 import { DecodeError, isJsonObject, parseJson } from "../../base/decode.ts";
 import { errorText } from "../../base/error.ts";
+import { notReadYet } from "../../lease/lease.ts";
 import { type NetworkConfig, parseNetworkConfig } from "../../lease/network-config.ts";
 import { findText } from "../../sys/file.ts";
 import { DirectoryWatcher, inotify } from "../../sys/watch.ts";
@@ -25,7 +26,7 @@ export class NetConfFile implements Disposable {
   #dueAt = Infinity;
   #text: string | undefined;
   #value: NetworkConfig | undefined;
-  #problem: string | undefined = "it was not read yet";
+  #problem: string | undefined = notReadYet;
   #told: string | undefined;
 
   constructor(path: string, report: (line: string) => void) {

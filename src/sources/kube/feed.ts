@@ -2,7 +2,8 @@ import { errorText } from "../../base/error.ts";
 import type { KubeApi } from "./api.ts";
 import { askNodeName, type NodeIdentity } from "./node-name.ts";
 import type { NodeDecoder } from "./node-record.ts";
-import { NodeWatch, type NodeWatchListener, type WatchTiming } from "./watch.ts";
+import type { WatchTiming } from "./timing.ts";
+import { NodeWatch, type NodeWatchListener } from "./watch.ts";
 
 /** What following the nodes takes. */
 export interface NodeFeed {

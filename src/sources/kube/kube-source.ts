@@ -1,4 +1,11 @@
-import type { Lease, LeaseAttributes, LeaseRequest, LeaseSource, SourceState } from "../../lease/lease.ts";
+import {
+  type Lease,
+  type LeaseAttributes,
+  type LeaseRequest,
+  type LeaseSource,
+  notReadYet,
+  type SourceState,
+} from "../../lease/lease.ts";
 import type { NetworkConfig } from "../../lease/network-config.ts";
 import { parseAnnotationPrefix } from "./annotations.ts";
 import { KubeApi } from "./api.ts";
@@ -12,7 +19,7 @@ import type { NodeIdentity } from "./node-name.ts";
 import { NodeDecoder } from "./node-record.ts";
 import { NodeTable } from "./node-table.ts";
 import { OwnObject } from "./own-object.ts";
-import { usualTiming, type WatchTiming } from "./watch.ts";
+import { usualTiming, type WatchTiming } from "./timing.ts";
 import type { NodeEvent } from "./watch-event.ts";
 
 /** So long the API server has, at the start, before what was kept is taken: the data plane of a rebooted node waits. */
@@ -51,7 +58,7 @@ export class KubeLeaseSource implements LeaseSource {
   readonly #stop = new AbortController();
   #changed: (() => void) | undefined;
   #telling = false;
-  #state: SourceState = { kind: "unknown", reason: "it was not read yet" };
+  #state: SourceState = { kind: "unknown", reason: notReadYet };
   #stateIsOld = true;
   #podCidrs = "";
   /** The state that was last told of. */
@@ -61,7 +68,7 @@ export class KubeLeaseSource implements LeaseSource {
   #complete = false;
   #restored = false;
   /** Why nothing is told of what happens now; undefined while it is. */
-  #problem: string | undefined = "it was not read yet";
+  #problem: string | undefined = notReadYet;
   #patienceTimer: NodeJS.Timeout | undefined;
 
   /** Throws an Error for a prefix that cannot be one. */
@@ -234,8 +241,8 @@ export class KubeLeaseSource implements LeaseSource {
   #makeState(): SourceState {
     const config = this.#config.value;
     const { leases, wishes } = this.#table;
-    if (config === undefined) return { kind: "unknown", reason: this.#config.problem ?? "it was not read yet" };
-    if (!this.#complete && !this.#restored) return { kind: "unknown", reason: this.#problem ?? "it was not read yet" };
+    if (config === undefined) return { kind: "unknown", reason: this.#config.problem ?? notReadYet };
+    if (!this.#complete && !this.#restored) return { kind: "unknown", reason: this.#problem ?? notReadYet };
     const restored = !this.#complete;
     const stale = this.#problem;
     return { kind: "known", config, leases, wishes, restored, stale };

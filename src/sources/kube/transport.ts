@@ -151,6 +151,10 @@ class Exchange implements Disposable {
 
   /** Bun itself closes a connection whose certificate is not accepted; this says why, and is a second lock. */
   #shakeHands(socket: Bun.Socket, verifyError: Error | null): void {
+    if (hasCode(verifyError, "ECONNRESET")) {
+      this.#fail("the connection was closed before it was secure", undefined);
+      return;
+    }
     if (this.#endpoint.tls?.verify !== false && !socket.authorized) {
       this.#fail("its certificate is not accepted", verifyError ?? new Error("it was not checked"));
       return;
@@ -227,6 +231,10 @@ class Exchange implements Disposable {
     if (error === undefined) this.#ended.resolve();
     else this.#ended.reject(error);
   }
+}
+
+function hasCode(error: Error | null, code: string): boolean {
+  return error !== null && "code" in error && error.code === code;
 }
 
 /** Given outright, since the environment's NODE_TLS_REJECT_UNAUTHORIZED would change the default. */

@@ -1,7 +1,8 @@
 import { errorText } from "../../base/error.ts";
-import { ApiError, type ApiReceiver, type KubeApi, protobufType, usualLimits, watchLimits } from "./api.ts";
+import { ApiError, type ApiReceiver, type KubeApi, protobufType } from "./api.ts";
 import { FrameSplitter } from "./frames.ts";
 import type { NodeDecoder } from "./node-record.ts";
+import type { WatchTiming } from "./timing.ts";
 import type { TransportLimits } from "./transport.ts";
 import { decodeNodeEvent, decodeNodePage, type NodeEvent, type NodePage } from "./watch-event.ts";
 
@@ -17,25 +18,6 @@ export interface NodeWatchListener {
   /** What happens is not told any more, or not yet. */
   lost(reason: string): void;
 }
-
-/** How long to wait for what, in milliseconds. */
-export interface WatchTiming {
-  readonly request: TransportLimits;
-  readonly watch: TransportLimits;
-  /** Between two parts of a list that comes as a watch. */
-  readonly listIdleMs: number;
-  /** After the first failure; doubled after each further one. */
-  readonly firstRetryMs: number;
-  readonly longestRetryMs: number;
-}
-
-export const usualTiming: WatchTiming = {
-  request: usualLimits,
-  watch: watchLimits,
-  listIdleMs: 30_000,
-  firstRetryMs: 500,
-  longestRetryMs: 30_000,
-};
 
 const nodesPath = "/api/v1/nodes";
 const pageSize = 500;
@@ -76,6 +58,8 @@ export class NodeWatch {
   #version: string | undefined;
   /** How many streams in a row did not last. */
   #failures = 0;
+  /** How often the place at which to go on had expired, since a stream lasted. */
+  #expiries = 0;
   /** The last one ended by a failure. */
   #failed = false;
   #brokenLists = 0;
@@ -104,7 +88,10 @@ export class NodeWatch {
       const wasSteady = this.#hasLived(steadyMs);
       if (failed !== undefined && !this.#signal.aborted) this.#listener.lost(failed);
       this.#signal.throwIfAborted();
-      if (failed === undefined && wasSteady) continue;
+      if (failed === undefined && wasSteady && this.#version !== undefined) {
+        this.#expiries = 0;
+        continue;
+      }
       await pause(this.#nextPause(wasSteady), this.#signal);
     }
   }
@@ -119,6 +106,8 @@ export class NodeWatch {
     } catch (error) {
       if (this.#signal.aborted) throw this.#signal.reason;
       if (isGone(error)) {
+        // The server is well; how long it was away before says nothing of how long to wait now.
+        this.#failures = this.#expiries++;
         this.#version = undefined;
         return undefined;
       }
@@ -130,7 +119,10 @@ export class NodeWatch {
 
   /** Half of it is drawn, so that the nodes of a cluster do not all come back at once. */
   #nextPause(wasSteady: boolean): number {
-    if (wasSteady) this.#failures = 0;
+    if (wasSteady) {
+      this.#failures = 0;
+      this.#expiries = 0;
+    }
     const { firstRetryMs, longestRetryMs } = this.#timing;
     const longest = Math.min(firstRetryMs * 2 ** this.#failures, longestRetryMs);
     this.#failures++;
