@@ -66,6 +66,7 @@ export function build(outdir: string, other?: OtherMachine): void {
     process.execPath,
     "build",
     "src/main.ts",
+    "src/plugins/seldom.ts",
     ...compileOptions,
     ...machine,
     ...orderFiles.filter((file) => existsSync(file)).map((file) => `--bytecode-order=${file}`),

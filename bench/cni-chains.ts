@@ -38,10 +38,13 @@ export function copyPlugins(directory: string): PluginDirectories {
  */
 export function makeHosts(directory: string, plugins: PluginDirectories, setting: Setting): Hosts {
   const hosts = new Map<string, BenchHost>();
-  const portmap: JsonObject = { type: "portmap", capabilities: { portMappings: true } };
+  const capabilities = { portMappings: true };
+  const portmap: JsonObject = { type: "portmap", capabilities };
   function add(name: string, from: string, cniVersion: string, further: readonly JsonObject[]): void {
     const path = `${directory}/${name.replaceAll(/\W/g, "")}`;
-    const entries = [flannelEntry(path), ...further];
+    // The conflist we ship has flannel map the ports.
+    const fused = further.length === 0 ? { capabilities } : {};
+    const entries = [{ ...flannelEntry(path), ...fused }, ...further];
     const host = new BenchHost(path, { name, cniVersion, plugins: from, entries }, setting);
     host.enter();
     const probe = { containerId: "probe", netns: makeNetns(`${path}/probe`), number: 0 };

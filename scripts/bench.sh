@@ -2,7 +2,7 @@
 # npm run bench [-- NAME …]: runs all benchmarks, or those named after their file in bench/; 1 when one of them failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-[ $# -gt 0 ] || set -- plugin-start cni daemon-churn kubernetes
+[ $# -gt 0 ] || set -- plugin-start cni cni-ports daemon-churn daemon-idle kubernetes cluster
 failed=0
 for name; do
 	echo "== $name"

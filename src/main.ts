@@ -1,7 +1,7 @@
 /**
  * The executable's entry: picks the program by the base name it was called by, as busybox does. `process.argv0` is that
- * name through symbolic links, hard links and copies; `process.argv[0]` is not. The plugins' code is loaded with this file,
- * since a dynamic import would cost them a third of their start; the code of the others only when they are called.
+ * name through symbolic links, hard links and copies; `process.argv[0]` is not. What every pod needs of the plugins' code is
+ * loaded with this file, the code of the others only when they are called.
  */
 import { runPlugin } from "./plugins/main.ts";
 

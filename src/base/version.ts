@@ -9,3 +9,6 @@ export const commit: string = typeof TARTAN_COMMIT === "string" ? TARTAN_COMMIT 
 
 /** Both on one line, for `version` and the daemon's first log line. No build date: a commit gives the same bytes always. */
 export const versionLine: string = `tartan ${version} (${commit})`;
+
+/** True in the executable, false where the source is run as it is. */
+export const isCompiled: boolean = typeof TARTAN_VERSION === "string";

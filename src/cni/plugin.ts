@@ -43,8 +43,18 @@ export interface ValidAttachments {
   hasContainer(containerId: string): boolean;
 }
 
+/** What a runtime asks seldom. */
+export interface CniUpkeep {
+  /** Compares what there is with the previous result. Throws what is missing or wrong. */
+  check(request: CniRequest): void;
+  /** Frees what the network has beyond the attachments that are valid. Tries all of it, and throws what is left. */
+  gc(request: CniGcRequest): void;
+  /** Throws a CniError, code 50, when no ADD can succeed until somebody acts. */
+  status(request: CniNetworkRequest): void;
+}
+
 /** A plugin: functions from request to result, which neither read nor print anything of their own process. */
-export interface CniPlugin {
+export interface CniPlugin extends CniUpkeep {
   readonly name: string;
   /** One line for people, printed when the program is called without a command. */
   readonly about: string;
@@ -54,10 +64,14 @@ export interface CniPlugin {
   add(request: CniRequest): CniResult;
   /** Removes the attachment, whatever is missing of it. Throws when something is left. */
   del(request: CniRequest): void;
-  /** Compares what there is with the previous result. Throws what is missing or wrong. */
-  check(request: CniRequest): void;
-  /** Frees what the network has beyond the attachments that are valid. Tries all of it, and throws what is left. */
-  gc(request: CniGcRequest): void;
-  /** Throws a CniError, code 50, when no ADD can succeed until somebody acts. */
-  status(request: CniNetworkRequest): void;
+}
+
+/** A plugin of what every pod needs and, loaded when it is asked for, what it does seldom. */
+export function withUpkeep(plugin: Omit<CniPlugin, keyof CniUpkeep>, upkeep: () => CniUpkeep): CniPlugin {
+  return {
+    ...plugin,
+    check: (request) => upkeep().check(request),
+    gc: (request) => upkeep().gc(request),
+    status: (request) => upkeep().status(request),
+  };
 }

@@ -1,11 +1,18 @@
 /** How long the first of several events waits for the others. */
 const collectMs = 25;
-/** After a look that took t, the next one waits this many times t: a storm of events takes a tenth of a core at most. */
-const restFactor = 10;
-/** But no longer than this: what is damaged is put right within a second. */
-const longestRestMs = 500;
 /** A look without any event, for what the kernel tells nobody. */
 const idleMs = 60_000;
+
+/** How long a schedule rests after a look, so that a storm of events does not take a whole core. */
+interface Rest {
+  /** After a look that took t, the next one waits this many times t. */
+  readonly factor: number;
+  /** But no longer than this: what is damaged is put right within a second. */
+  readonly longestMs: number;
+}
+
+/** A storm takes a tenth of a core at most. */
+const usualRest: Rest = { factor: 10, longestMs: 500 };
 
 /** One look at everything. Returns how many milliseconds later the next one is to be at the latest; undefined for none. */
 export type Look = () => Promise<number | undefined>;
@@ -17,6 +24,7 @@ export type Look = () => Promise<number | undefined>;
 export class LookSchedule implements Disposable {
   readonly #look: Look;
   readonly #failed: (error: unknown) => void;
+  readonly #rest: Rest;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Infinity;
   #running: Promise<void> | undefined;
@@ -25,9 +33,15 @@ export class LookSchedule implements Disposable {
   #disposed = false;
 
   /** `failed` is told what a look threw; no further look is made then. */
-  constructor(look: Look, failed: (error: unknown) => void) {
+  constructor(look: Look, failed: (error: unknown) => void, rest: Rest = usualRest) {
     this.#look = look;
     this.#failed = failed;
+    this.#rest = rest;
+  }
+
+  /** True while a look is due: asking for another one would change nothing. */
+  get asked(): boolean {
+    return this.#asked !== undefined;
   }
 
   /** Asks for a look soon. Cheap: to be called for each event. */
@@ -75,7 +89,7 @@ export class LookSchedule implements Disposable {
     }
     const end = performance.now();
     this.#running = undefined;
-    this.#restUntil = end + Math.min((end - start) * restFactor, longestRestMs);
+    this.#restUntil = end + Math.min((end - start) * this.#rest.factor, this.#rest.longestMs);
     asked?.resolve();
     this.#set(end + Math.min(Math.max(latest ?? idleMs, collectMs), idleMs));
     if (this.#nextAsked()) this.#set(Math.max(end + collectMs, this.#restUntil));

@@ -5,6 +5,9 @@ import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constan
 import { LookSchedule } from "./schedule.ts";
 import type { Traffic } from "./traffic.ts";
 
+/** Others may change thousands of rules a second in the chains that are read: a twenty-fifth of a core for that. */
+const rest = { factor: 25, longestMs: 800 };
+
 /** Looks at the firewall when somebody has changed what is wanted there; the node's own looks do so as well. */
 export class TrafficWatch implements Disposable {
   readonly #parts = new DisposableStack();
@@ -13,15 +16,20 @@ export class TrafficWatch implements Disposable {
   /** `changed` is told when a look found more or less missing than before, `failed` what a look threw. */
   constructor(traffic: Traffic, changed: () => void, failed: (error: unknown) => void) {
     this.#schedule = this.#parts.use(
-      new LookSchedule(async () => {
-        const before = traffic.missing.length;
-        traffic.look();
-        if (traffic.missing.length !== before) changed();
-        return undefined;
-      }, failed),
+      new LookSchedule(
+        async () => {
+          const before = traffic.missing.length;
+          traffic.look();
+          if (traffic.missing.length !== before) changed();
+          return undefined;
+        },
+        failed,
+        rest,
+      ),
     );
     const filter = new FirewallEvents();
     const listener = {
+      concerned: (datagram: Uint8Array): boolean => !this.#schedule.asked && filter.mayConcern(datagram),
       event: (event: Reply): void => {
         if (filter.concern(event)) this.#schedule.ask();
       },

@@ -40,8 +40,8 @@ export function applyFirewall(socket: NetlinkSocket, settings: FirewallSettings)
     return repair;
   });
   const failed = [...own.failed, ...host.failed];
-  // Upstream's chains go only when ours are in force: no packet finds neither.
-  const rest = failed.length > 0 ? [] : removeUpstreamChains(socket, settings);
+  // Upstream's chains go only when ours are in force: no packet finds neither. Where nothing is ours, they are not either.
+  const rest = failed.length > 0 || pods === undefined ? [] : removeUpstreamChains(socket, settings);
   return {
     repaired: [...own.done, ...host.done],
     removed: rest.flatMap(({ done }) => done),

@@ -54,6 +54,7 @@ export function planFlannelTable({ family, pods, masquerade: masq, forward }: Fi
     comment: `tartan: rules for flannel-ipv${family}`,
     chains,
     otherChains: [postroutingChain, forwardChain].filter((name) => !chains.some((chain) => chain.name === name)),
+    leaveForeign: pods === undefined,
   };
 }
 

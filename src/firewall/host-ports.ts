@@ -2,6 +2,7 @@
 import { type Family, formatIp, type IpAddress, ipFromBytes, isUnspecified } from "../addr/ip.ts";
 import { elementBytes } from "../netlink/nftables-set.ts";
 import { deviceSetName, everySetName, hostPortIndex, markBytes, portMapName } from "./host-port-table.ts";
+import { ipProtocols } from "./ip-protocols.ts";
 import { interfaceBytes, type PodEntry, type PodSets, type SetKey } from "./pod-sets.ts";
 import { podTable } from "./pod-table.ts";
 
@@ -29,10 +30,8 @@ export interface PortForward extends HostPort {
   readonly source: SourceRewrite;
 }
 
-export const ipProtocols = { tcp: 6, udp: 17, sctp: 132 } as const;
-
-/** What stands for the device where all connections are rewritten; no device has this name. */
-const allDevices = "*";
+/** What stands for the device where all connections are rewritten; the kernel gives no device this name. */
+const allDevices = "all";
 const mappedPrefix = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 export const hostPortSets: PodSets = {

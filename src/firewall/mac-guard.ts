@@ -12,7 +12,7 @@ import type { NetlinkSocket } from "../netlink/socket.ts";
 import { indexKey, interfaceBytes, type PodEntry, type PodSets } from "./pod-sets.ts";
 import { planPart, type TablePart } from "./pod-table.ts";
 
-const guardTable: Table = { family: n.NFPROTO_BRIDGE, name: "tartan" };
+export const guardTable: Table = { family: n.NFPROTO_BRIDGE, name: "tartan" };
 
 const guarded = "guarded";
 const allowed = "allowed";
@@ -28,31 +28,33 @@ export const guardSets: PodSets = {
   keysOf: (index) => keysOf(index.subarray(0, interfaceField.length), index.subarray(interfaceField.length, -2)),
 };
 
-/** Ports of bridges, and which source each may send from. */
-export const guardPart: TablePart = {
-  table: guardTable,
-  sets: [
-    { name: guarded, key: [interfaceField], data: undefined },
-    { name: allowed, key: [interfaceField, macField], data: undefined },
-    { name: guardIndex, key: indexKey, data: [interfaceField, macField] },
-  ],
-  chains: [
-    {
-      name: "prerouting",
-      hook: { type: "filter", number: n.NF_INET_PRE_ROUTING, priority, policy: n.NF_ACCEPT },
-      rules: [
-        [
-          meta(n.NFT_META_IIFNAME),
-          lookup(guarded),
-          meta(n.NFT_META_IIFNAME),
-          payload(n.NFT_PAYLOAD_LL_HEADER, sourceOffset, macField.length, register(4)),
-          lookup(allowed, n.NFT_LOOKUP_F_INV),
-          verdict(n.NF_DROP),
+/** Ports of bridges, and which source each may send from. A function, so that a start that does not need it does not make it. */
+export function guardPart(): TablePart {
+  return {
+    table: guardTable,
+    sets: [
+      { name: guarded, key: [interfaceField], data: undefined },
+      { name: allowed, key: [interfaceField, macField], data: undefined },
+      { name: guardIndex, key: indexKey, data: [interfaceField, macField] },
+    ],
+    chains: [
+      {
+        name: "prerouting",
+        hook: { type: "filter", number: n.NF_INET_PRE_ROUTING, priority, policy: n.NF_ACCEPT },
+        rules: [
+          [
+            meta(n.NFT_META_IIFNAME),
+            lookup(guarded),
+            meta(n.NFT_META_IIFNAME),
+            payload(n.NFT_PAYLOAD_LL_HEADER, sourceOffset, macField.length, register(4)),
+            lookup(allowed, n.NFT_LOOKUP_F_INV),
+            verdict(n.NF_DROP),
+          ],
         ],
-      ],
-    },
-  ],
-};
+      },
+    ],
+  };
+}
 
 /** The entry of one port of a bridge. Pure. */
 export function guardEntry(device: string, mac: MacAddress): PodEntry {
@@ -67,7 +69,7 @@ export function guardEntry(device: string, mac: MacAddress): PodEntry {
 
 /** The requests that make what is missing of the table. */
 export function prepareGuard(socket: NetlinkSocket): readonly Request[] {
-  return planPart(socket, guardPart);
+  return planPart(socket, guardPart());
 }
 
 function keysOf(name: Uint8Array, mac: Uint8Array): PodEntry["elements"] {

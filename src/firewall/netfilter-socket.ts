@@ -6,11 +6,14 @@ import { errno, failedWith } from "../sys/errno.ts";
 /** What a kernel without nf_tables answers: it has no such protocol of netlink, or no such subsystem of that. */
 const absent = [errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL];
 
-/** Does what removes things from nf_tables. Where the kernel has no nf_tables, there is nothing to remove. */
+/**
+ * Does what removes things from nf_tables, for a program that ends soon. Where the kernel has no nf_tables, there is nothing
+ * to remove. The socket is left to the end of the program: closing one waits until what was removed is free
+ * (nf_tables_api.c: nft_rcv_nl_event), which takes as long as a link takes to go, and passes meanwhile.
+ */
 export function inNfTables(work: (socket: NetlinkSocket) => void): void {
   try {
-    using socket = new NetlinkSocket(NETLINK_NETFILTER);
-    work(socket);
+    work(new NetlinkSocket(NETLINK_NETFILTER));
   } catch (error) {
     if (failedWith(error, ...absent) && !hasNfTables()) return;
     throw error;

@@ -55,7 +55,7 @@ export function masqueradePart(pods: readonly Cidr[]): TablePart {
       ...ordered.map(([name, { family }]) => ({ name, key: [addressField(family)], data: undefined })),
       { name: masqueradeIndex, key: indexKey, data: [ipv6Field, markField] },
     ],
-    chains: [{ name: "masquerade", hook, rules: ordered.map(([name, subnet]) => subnetRule(name, subnet)) }],
+    chains: [{ name: "masquerading", hook, rules: ordered.map(([name, subnet]) => subnetRule(name, subnet)) }],
   };
 }
 

@@ -60,7 +60,7 @@ export class HeldError extends Error {
 
 /** What an index is keyed by: owner and number. */
 export const indexKey: readonly Field[] = [interfaceField, markField];
-/** So many entries of an owner are asked for at once; few pods have more. */
+/** So many entries of an owner are asked for at once, when it has one: most pods have none. */
 const entriesAtOnce = 4;
 
 /** What is known of the owner, and of the table that may have to be made first. */
@@ -204,7 +204,7 @@ function readEntries(socket: NetlinkSocket, { table, index }: PodSets, key: stri
   const entries: IndexEntry[] = [];
   while (true) {
     const start = entries.length;
-    const numbers = Array.from({ length: entriesAtOnce }, (_, offset) => start + offset);
+    const numbers = Array.from({ length: start === 0 ? 1 : entriesAtOnce }, (_, offset) => start + offset);
     for (const reply of socket.ask(numbers.map((number) => getElement(table, index, indexBytes(key, number))))) {
       const found = findElement(reply);
       // The kernel's answer lacks padding that the key has when it is asked for, so that the key is made again.

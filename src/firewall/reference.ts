@@ -8,7 +8,15 @@ import type { Request } from "../netlink/message.ts";
 import { NFPROTO_BRIDGE, NFPROTO_INET } from "../netlink/nftables-constants.ts";
 import { type FoundRule, listRules } from "../netlink/nftables-dump.ts";
 import { changeRuleset } from "../netlink/nftables-transaction.ts";
-import { deleteChain, deleteRule, flushChain, getChain, type Table, tableFamily } from "../netlink/nftables.ts";
+import {
+  deleteChain,
+  deleteRule,
+  flushChain,
+  getChain,
+  getTable,
+  type Table,
+  tableFamily,
+} from "../netlink/nftables.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { sha512 } from "../sys/hash.ts";
 import type { PodOwner } from "./pod-owner.ts";
@@ -64,10 +72,7 @@ function portTraces({ network, containerId }: PodOwner): Traces {
   return {
     chains: families.flatMap((family) => {
       const table = { family: tableFamily(family), name: "nat" };
-      return [
-        { table, parent: "CNI-HOSTPORT-DNAT", chains: [chainName("CNI-DN-", network + containerId)] },
-        { table, parent: "CNI-HOSTPORT-SNAT", chains: [chainName("CNI-SN-", network + containerId)] },
-      ];
+      return [{ table, parent: "CNI-HOSTPORT-DNAT", chains: [chainName("CNI-DN-", network + containerId)] }];
     }),
     rules: families.flatMap((family) => {
       const table = { family: tableFamily(family), name: "cni_hostport" };
@@ -94,10 +99,10 @@ function masqueradeTraces({ network, containerId, interfaceName }: PodOwner): Tr
   };
 }
 
-/** Nearly always none of the chains is there, which one question tells. */
+/** Nearly always nothing is there, which one question tells. */
 function removeTraces(socket: NetlinkSocket, { chains, rules }: Traces): boolean {
   const own = chains.flatMap(({ table, chains: names }) => names.map((name) => getChain(table, name)));
-  const shared = rules.map(({ table, chain }) => getChain(table, chain));
+  const shared = [...new Set(rules.map(({ table }) => table))].map(getTable);
   if (socket.ask([...own, ...shared]).every((reply) => reply === undefined)) return false;
   const sent = changeRuleset(socket, () => [
     ...chains.flatMap((one) => planChains(socket, one)),

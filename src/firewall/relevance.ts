@@ -7,6 +7,7 @@ import * as n from "../netlink/nftables-constants.ts";
 import { tableFamily } from "../netlink/nftables.ts";
 import { flannelTable } from "./flannel-table.ts";
 import { hostFilterTable, hostForwardChain } from "./host-forward.ts";
+import { Patterns } from "./scan.ts";
 import { upstreamChains } from "./upstream.ts";
 
 /** A name as it stands in an attribute, with its NUL byte. */
@@ -18,6 +19,7 @@ interface Watched {
   readonly chains: readonly Name[] | undefined;
 }
 
+const firewalldTable = "firewalld";
 const headerLength = 4;
 const attributeHeaderLength = 4;
 
@@ -25,6 +27,14 @@ const attributeHeaderLength = 4;
 export class FirewallEvents {
   /** By the family's number. */
   readonly #watched: Watched[][] = [];
+
+  /** What is in each event that concerns us. */
+  readonly #marks: Patterns = new Patterns([
+    ...families.map((family) => flannelTable(family).name),
+    ...upstreamChains.map(({ chain }) => chain),
+    hostForwardChain,
+    firewalldTable,
+  ]);
 
   constructor() {
     for (const family of families) {
@@ -35,7 +45,12 @@ export class FirewallEvents {
         ...upstream,
       ];
     }
-    this.#watched[n.NFPROTO_INET] = [{ table: nameOf("firewalld"), chains: [] }];
+    this.#watched[n.NFPROTO_INET] = [{ table: nameOf(firewalldTable), chains: [] }];
+  }
+
+  /** False when none of the messages in a datagram concerns us: found without looking at each. */
+  mayConcern(datagram: Uint8Array): boolean {
+    return this.#marks.isIn(datagram);
   }
 
   /** True when what the event tells of may have to be put right. */

@@ -15,6 +15,9 @@ import {
 } from "../netlink/nftables.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 
+/** Marks each rule of ours: upstream, which keeps a table that it finds, does not write it. */
+const ruleComment = "tartan";
+
 /** A base chain of a table of ours with its rules. */
 export interface ChainPlan {
   readonly name: string;
@@ -29,6 +32,8 @@ export interface TablePlan {
   readonly chains: readonly ChainPlan[];
   /** The chains that it has at other times: they are looked for, and removed. */
   readonly otherChains: readonly string[];
+  /** Where no chain is wanted: true to leave a table that is not marked as ours, such as one of upstream's nft mode. */
+  readonly leaveForeign: boolean;
 }
 
 /** A table as it is, undefined when there is none; of its chains those that the plan names. */
@@ -71,7 +76,7 @@ export function planRepair(present: PresentTable | undefined, plan: TablePlan): 
       ? { problems: [], requests: [] }
       : { problems: [`${name} missing`], requests: makeTable(plan) };
   }
-  if (plan.chains.length === 0) return { problems: [`${name} not wanted`], requests: [deleteTable(plan.table)] };
+  if (plan.chains.length === 0) return planRemoval(present, plan);
   if (present.flags !== 0) return remake(plan, `${name} dormant or owned`);
   if (present.use !== present.chains.length) return remake(plan, `${name} with foreign objects`);
   const repairs: Repair[] = [];
@@ -94,6 +99,12 @@ export function planRepair(present: PresentTable | undefined, plan: TablePlan): 
   };
 }
 
+function planRemoval({ rules }: PresentTable, { table, leaveForeign }: TablePlan): Repair {
+  const foreign = rules.length > 0 && !rules.some(({ comment }) => comment === ruleComment);
+  if (foreign && leaveForeign) return { problems: [], requests: [] };
+  return { problems: [`table ${tableText(table)} not wanted`], requests: [deleteTable(table)] };
+}
+
 /** A plan in lines that read like nft's. */
 export function planLines({ table, chains }: TablePlan): readonly string[] {
   return chains.flatMap(({ name, hook, rules }) => [
@@ -106,7 +117,9 @@ function planChain(present: PresentTable, plan: TablePlan, chain: ChainPlan, exi
   const name = `table ${tableText(plan.table)}: chain ${chain.name}`;
   if (!exists) return { problems: [`${name} missing`], requests: makeChain(plan, chain) };
   const wanted = chain.rules.map(ruleText);
-  const found = present.rules.filter((rule) => rule.chain === chain.name).map((rule) => ruleText(rule.expressions));
+  const found = present.rules
+    .filter((rule) => rule.chain === chain.name)
+    .map((rule) => (rule.comment === ruleComment ? ruleText(rule.expressions) : "not ours"));
   if (wanted.length === found.length && wanted.every((text, index) => text === found[index])) {
     return { problems: [], requests: [] };
   }
@@ -128,7 +141,7 @@ function makeChain(plan: TablePlan, chain: ChainPlan): readonly Request[] {
 }
 
 function makeRules({ table }: TablePlan, { name, rules }: ChainPlan): readonly Request[] {
-  return rules.map((expressions) => addRule({ table, chain: name, expressions, comment: undefined }));
+  return rules.map((expressions) => addRule({ table, chain: name, expressions, comment: ruleComment }));
 }
 
 function ruleText(expressions: readonly Expression[]): string {

@@ -12,6 +12,8 @@ const receiveBufferSize = 4 * 1024 * 1024;
 
 /** What a listener is told. */
 export interface EventListener {
+  /** Asked first of several messages at once, as they came: false passes over all of them without decoding any. */
+  concerned?(datagram: Uint8Array): boolean;
   /**
    * A change as the kernel announced it: the message that made it, decoded no further, its body valid during the call.
    * A port that leaves a bridge is announced as an RTM_DELLINK of family AF_BRIDGE: that alone removes no device.
@@ -65,7 +67,7 @@ export class NetlinkEvents implements Disposable {
         this.#listener.lost();
       } else if (length === "lost" || length > this.#buffer.length) {
         lost = true;
-      } else if (!lost) {
+      } else if (!lost && this.#listener.concerned?.(this.#buffer.subarray(0, length)) !== false) {
         for (const message of decodeReplies(this.#buffer.subarray(0, length))) this.#listener.event(message);
       }
     }

@@ -80,6 +80,11 @@ export function isAcknowledgement(reply: Reply): boolean {
   return reply.type === NLMSG_ERROR;
 }
 
+/** The error number of an acknowledgement, 0 for a request that was done. */
+export function refusalNumber({ body }: Reply): number {
+  return -(readU32(body, 0) | 0);
+}
+
 /**
  * What an acknowledgement says of the request `text`: undefined when it was done, else the kernel's refusal.
  *

@@ -131,7 +131,9 @@ export const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 16;
 
 /** libnftnl, include/libnftnl/udata.h: what nft writes into USERDATA, each entry a type, a length and that many bytes */
 export const NFTNL_UDATA_COMMENT = 0;
+export const NFTNL_UDATA_SET_KEYBYTEORDER = 0;
 export const NFTNL_UDATA_SET_COMMENT = 7;
+export const BYTEORDER_HOST_ENDIAN = 1;
 
 /** nftables, include/datatype.h: the numbers by which nft names the types of keys and data; a concatenation has 6 bits for each */
 export const TYPE_IPADDR = 7;

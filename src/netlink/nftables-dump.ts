@@ -25,13 +25,37 @@ export interface FoundChain {
   readonly hook: ChainHook | undefined;
 }
 
-/** A rule as the kernel reports it; only its handle names it. */
-export interface FoundRule {
-  readonly chain: string;
-  readonly handle: number;
-  readonly expressions: readonly Expression[];
+/** A rule as the kernel reports it; only its handle names it. Its parts are decoded when they are asked for. */
+export class FoundRule {
+  readonly #attributes: Attributes;
+  #expressions: readonly Expression[] | undefined;
+
+  constructor(attributes: Attributes) {
+    this.#attributes = attributes;
+  }
+
+  get chain(): string {
+    return this.#attributes.findString(n.NFTA_RULE_CHAIN) ?? "";
+  }
+
+  get handle(): number {
+    return findBe64(this.#attributes, n.NFTA_RULE_HANDLE) ?? 0;
+  }
+
+  /** The list of expressions as it came. */
+  get bytes(): Uint8Array {
+    return this.#attributes.findBytes(n.NFTA_RULE_EXPRESSIONS) ?? new Uint8Array(0);
+  }
+
+  get expressions(): readonly Expression[] {
+    this.#expressions ??= attributePayloads(this.bytes).map(decodeExpression);
+    return this.#expressions;
+  }
+
   /** As nft writes it; iptables writes comments as a match. */
-  readonly comment: string | undefined;
+  get comment(): string | undefined {
+    return findComment(this.#attributes, n.NFTA_RULE_USERDATA, n.NFTNL_UDATA_COMMENT);
+  }
 }
 
 /** A named or anonymous set as the kernel reports it. */
@@ -83,16 +107,7 @@ export function listRules(socket: NetlinkSocket, table: Table, chain?: string): 
     putString(writer, n.NFTA_RULE_TABLE, table.name);
     if (chain !== undefined) putString(writer, n.NFTA_RULE_CHAIN, chain);
   });
-  return dumpOrNone(socket, request).map((reply) => {
-    const { attributes } = open(reply);
-    const expressions = attributes.findBytes(n.NFTA_RULE_EXPRESSIONS) ?? new Uint8Array(0);
-    return {
-      chain: attributes.findString(n.NFTA_RULE_CHAIN) ?? "",
-      handle: findBe64(attributes, n.NFTA_RULE_HANDLE) ?? 0,
-      expressions: attributePayloads(expressions).map(decodeExpression),
-      comment: findComment(attributes, n.NFTA_RULE_USERDATA, n.NFTNL_UDATA_COMMENT),
-    };
-  });
+  return dumpOrNone(socket, request).map((reply) => new FoundRule(open(reply).attributes));
 }
 
 /** The sets and maps of a table. Like: nft list sets, nft list maps */

@@ -73,10 +73,19 @@ export function addSet(spec: SetSpec): Request {
     if (interval && concatenated) putFieldLengths(writer, key);
     // The kernel wants a number by which the transaction's later messages could name the set; they use its name.
     putBe32(writer, n.NFTA_SET_ID, 1);
-    if (spec.comment !== undefined) {
-      putBytes(writer, n.NFTA_SET_USERDATA, commentUserdata(n.NFTNL_UDATA_SET_COMMENT, spec.comment));
-    }
+    const userdata = setUserdata(spec);
+    if (userdata.length > 0) putBytes(writer, n.NFTA_SET_USERDATA, userdata);
   });
+}
+
+/** What nft wants to know beside: the comment, and of a key that is one name that it is not to be turned round. */
+function setUserdata({ key, comment }: SetSpec): Uint8Array {
+  const writer = new ByteWriter(64);
+  if (key.length === 1 && key[0]?.type === n.TYPE_IFNAME) {
+    writer.u8(n.NFTNL_UDATA_SET_KEYBYTEORDER).u8(4).u32(n.BYTEORDER_HOST_ENDIAN);
+  }
+  if (comment !== undefined) writer.bytes(commentUserdata(n.NFTNL_UDATA_SET_COMMENT, comment));
+  return writer.finish();
 }
 
 /** Removes a set that no rule looks into. Like: nft delete set T S */

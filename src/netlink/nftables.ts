@@ -95,6 +95,13 @@ export function deleteChain(table: Table, name: string): Request {
   return chainRequest(n.NFT_MSG_DELCHAIN, 0, "delete", table, name);
 }
 
+/** Asks for a table; refused with ENOENT when it is not there. Like: nft list table T */
+export function getTable(table: Table): Request {
+  return tableRequest(n.NFT_MSG_GETTABLE, 0, `read table ${tableText(table)}`, table, (writer) => {
+    putString(writer, n.NFTA_TABLE_NAME, table.name);
+  });
+}
+
 /** Asks for a chain; refused with ENOENT when it or its table is not there. Like: nft list chain T C */
 export function getChain(table: Table, name: string): Request {
   return chainRequest(n.NFT_MSG_GETCHAIN, 0, "read", table, name);

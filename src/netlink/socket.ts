@@ -28,6 +28,7 @@ import {
   findDumpRefusal,
   findRefusal,
   isAcknowledgement,
+  refusalNumber,
   NetlinkError,
   type Reply,
   type Request,
@@ -106,11 +107,9 @@ export class NetlinkSocket implements Disposable {
   ask(requests: readonly Request[]): readonly (Reply | undefined)[] {
     const answers: (Reply | undefined)[] = Array.from(requests, () => undefined);
     for (let start = 0; start < requests.length; start += batchLength) {
-      const replies: Reply[] = [];
-      const first = this.#sequence + 1;
-      const refusals = this.#exchange(requests.slice(start, start + batchLength), replies);
-      for (const { error } of refusals) if (error.errno !== errno.ENOENT) throw error;
-      for (const reply of replies) answers[start + reply.sequence - first] = reply;
+      this.#askSome(requests.slice(start, start + batchLength), (index, reply) => {
+        answers[start + index] = reply;
+      });
     }
     return answers;
   }
@@ -164,6 +163,27 @@ export class NetlinkSocket implements Disposable {
         } else {
           answers.push(reply);
         }
+      }
+    }
+  }
+
+  /** What is not there is no error, and none is made of it: its text would cost more than the question. */
+  #askSome(requests: readonly Request[], take: (index: number, reply: Reply) => void): void {
+    const first = this.#send(requests, requests.length - 1);
+    let refusal: NetlinkError | undefined;
+    while (true) {
+      for (const reply of this.#receive(requests[0]?.text ?? "")) {
+        const index = reply.sequence - first;
+        const request = requests[index];
+        if (request === undefined) continue;
+        if (!isAcknowledgement(reply)) {
+          take(index, reply);
+          continue;
+        }
+        if (refusalNumber(reply) !== errno.ENOENT) refusal ??= findRefusal(reply, request.text);
+        if (index < requests.length - 1) continue;
+        if (refusal !== undefined) throw refusal;
+        return;
       }
     }
   }

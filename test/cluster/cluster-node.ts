@@ -20,6 +20,7 @@ export interface ClusterNodeOptions {
   readonly number: number;
   readonly containerd: ClusterContainerd;
   readonly proxyMode: ProxyMode;
+  readonly podNetwork: string;
 }
 
 /** A node of a real cluster: containerd, kubelet and kube-proxy on a machine of namespaces. */
@@ -112,7 +113,7 @@ export class RealNode implements AsyncDisposable {
       `--kubeconfig=${kubeconfig}`,
       `--hostname-override=${this.name}`,
       `--proxy-mode=${this.#options.proxyMode}`,
-      `--cluster-cidr=${addresses.podNetwork}`,
+      `--cluster-cidr=${this.#options.podNetwork}`,
       // Settings of the whole machine, which this node must leave as they are.
       "--conntrack-max-per-core=0",
       "--conntrack-tcp-timeout-established=0",

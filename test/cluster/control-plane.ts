@@ -9,17 +9,27 @@ import type { Kubectl } from "./kubectl.ts";
 
 const readyTimeoutMs = 60_000;
 
+/** What a control plane is made with. */
+interface ControlPlaneParts {
+  readonly netns: TestNetns;
+  readonly directory: TemporaryDirectory;
+  readonly certificates: Certificates;
+  readonly podNetwork: string;
+}
+
 /** etcd, the API server, the controller manager and the scheduler as processes of one network namespace. */
 export class ControlPlane implements AsyncDisposable {
   readonly #netns: TestNetns;
   readonly #directory: TemporaryDirectory;
   readonly #certificates: Certificates;
+  readonly #podNetwork: string;
   readonly #processes = new Map<string, BackgroundProcess>();
 
-  constructor(netns: TestNetns, directory: TemporaryDirectory, certificates: Certificates) {
+  constructor({ netns, directory, certificates, podNetwork }: ControlPlaneParts) {
     this.#netns = netns;
     this.#directory = directory;
     this.#certificates = certificates;
+    this.#podNetwork = podNetwork;
   }
 
   /** Starts all four and waits until the API server answers. */
@@ -87,7 +97,7 @@ export class ControlPlane implements AsyncDisposable {
       `--kubeconfig=${kubeconfig}`,
       "--leader-elect=false",
       "--allocate-node-cidrs=true",
-      `--cluster-cidr=${addresses.podNetwork}`,
+      `--cluster-cidr=${this.#podNetwork}`,
       `--service-cluster-ip-range=${addresses.serviceNetwork}`,
       `--root-ca-file=${pki.path("ca.crt")}`,
       `--service-account-private-key-file=${pki.path("tokens.key")}`,

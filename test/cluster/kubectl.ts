@@ -48,9 +48,9 @@ export class Kubectl {
     await this.applyText(JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }));
   }
 
-  /** Applies a file's text. */
+  /** Applies a file's text; a field that the API server does not know is an error. */
   async applyText(text: string): Promise<string> {
-    return await this.text(["apply", "-f", "-"], { stdin: text });
+    return await this.text(["apply", "--validate=strict", "-f", "-"], { stdin: text });
   }
 
   /** True when the API server says that it is ready. */

@@ -1,14 +1,17 @@
 import { expect, test } from "bun:test";
 
+import { Decoder, parseJson } from "../../src/base/decode.ts";
+import { runCommand } from "../helpers/command.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
-import { ownManifest, upstreamManifest } from "./flannel.ts";
+import { daemonsReady, ownManifest, upstreamManifest } from "./flannel.ts";
 import { findResult, listPodTraces, startSteadyPing } from "./node-state.ts";
 import type { PingCount } from "./node-state.ts";
-import { createPods, deletePods, greeter, pingFrom } from "./pods.ts";
+import { createPods, deletePods, fetchFrom, greeter, pingFrom } from "./pods.ts";
 import type { PodSpec } from "./pods.ts";
 import type { RealCluster } from "./real-cluster.ts";
 import type { RealNode } from "./cluster-node.ts";
 
+const hostPort = 8090;
 const testTimeoutMs = 300_000;
 const daemonSet = ["daemonset/kube-flannel-ds", "-n", "kube-flannel"] as const;
 
@@ -17,7 +20,7 @@ function standing(name: string): readonly PodSpec[] {
   return [
     { name: `${name}-1`, node: "node1" },
     { name: `${name}-2`, node: "node2" },
-    { name: `${name}-host-port`, node: "node1", command: greeter, hostPort: 8090 },
+    { name: `${name}-host-port`, node: "node1", command: greeter, hostPort },
   ];
 }
 
@@ -25,15 +28,30 @@ function standing(name: string): readonly PodSpec[] {
 export function migrationSuite(cluster: () => RealCluster): void {
   test("pods stay reached while upstream's node is moved to ours", () => moveThere(cluster()), testTimeoutMs);
   test("pods stay reached while our nodes are moved back to upstream", () => moveBack(cluster()), testTimeoutMs);
+  test("our whole manifest takes the place of upstream's", () => replaceWhole(cluster()), testTimeoutMs);
+}
+
+/** With its ConfigMap, which makes one plugin do all, and by the rolling update that a user gets. */
+async function replaceWhole(cluster: RealCluster): Promise<void> {
+  const { kubectl } = cluster;
+  const strategy = JSON.stringify({ spec: { updateStrategy: { type: "RollingUpdate" } } });
+  await kubectl.run(["patch", ...daemonSet, "-p", strategy]);
+  await kubectl.applyText(await ownManifest(cluster.podNetwork));
+  await daemonsReady(cluster);
+  for (const node of cluster.nodes) {
+    const text = await node.read("etc/cni/net.d/10-flannel.conflist");
+    const plugins = new Decoder(parseJson(text)).field("plugins").list();
+    expect(plugins.map((plugin) => plugin.field("type").string())).toEqual(["flannel"]);
+  }
 }
 
 async function moveThere(cluster: RealCluster): Promise<void> {
   const before = await allTraces(cluster);
   const pods = standing("there");
   await createPods(cluster.kubectl, pods);
-  await prepareMove(cluster, withoutConfigMap(await ownManifest()));
+  await prepareMove(cluster, await withoutConfigMap(await ownManifest()));
   for (const node of cluster.nodes) {
-    expect(await moveNode(cluster, node, "there")).toMatchObject({ lost: 0 });
+    expectNoLoss(await moveNode(cluster, node, "there"));
     // One node is upstream's, the other ours; then both are ours.
     await checkNewPods(cluster, `mixed-${node.name}`);
   }
@@ -45,21 +63,20 @@ async function moveBack(cluster: RealCluster): Promise<void> {
   const before = await allTraces(cluster);
   const pods = standing("back");
   await createPods(cluster.kubectl, pods);
-  await prepareMove(cluster, withoutConfigMap(await upstreamManifest()));
+  await prepareMove(cluster, await withoutConfigMap(await upstreamManifest()));
   for (const node of cluster.nodes) {
-    expect(await moveNode(cluster, node, "back")).toMatchObject({ lost: 0 });
+    expectNoLoss(await moveNode(cluster, node, "back"));
     await checkNewPods(cluster, `back-${node.name}`);
   }
   await deletePods(cluster.kubectl, pods);
   await nothingLeft(cluster, before);
 }
 
-/** The user's network and conflist stay: everything is applied but the ConfigMap. */
-function withoutConfigMap(manifest: string): string {
-  return manifest
-    .split(/^---$/m)
-    .filter((document) => !/^kind: ConfigMap$/m.test(document))
-    .join("---");
+/** Everything but the ConfigMap, by the command of README.md: the user's network and conflist stay. */
+async function withoutConfigMap(manifest: string): Promise<string> {
+  const program = 'BEGIN { RS = ORS = "---\\n" } !/kind: ConfigMap/';
+  const { stdout } = await runCommand(["awk", program], { stdin: manifest });
+  return stdout;
 }
 
 /** Applies the other manifest so that each node keeps its daemon until that is deleted. */
@@ -67,6 +84,11 @@ async function prepareMove({ kubectl }: RealCluster, manifest: string): Promise<
   const strategy = JSON.stringify({ spec: { updateStrategy: { type: "OnDelete", rollingUpdate: null } } });
   await kubectl.run(["patch", ...daemonSet, "-p", strategy]);
   await kubectl.applyText(manifest);
+}
+
+function expectNoLoss({ sent, lost }: PingCount): void {
+  expect(sent).toBeGreaterThan(400);
+  expect(lost).toBe(0);
 }
 
 /** Gives a node the daemon of the manifest that was applied last, and counts the pings that are lost meanwhile. */
@@ -83,6 +105,7 @@ async function moveNode(cluster: RealCluster, node: RealNode, pods: string): Pro
   await cluster.kubectl.run(["wait", "--for=condition=Ready", `pod/${fresh}`, "-n", "kube-flannel", "--timeout=90s"]);
   // What a daemon does late, after it has said that it is ready.
   await Bun.sleep(2000);
+  expect(await fetchFrom(cluster.kubectl, `${pods}-2`, cluster.node(1).address, hostPort)).toContain("200 OK");
   const [there, back] = [await ping.stop(), await reverse.stop()];
   return { sent: there.sent + back.sent, lost: there.lost + back.lost };
 }

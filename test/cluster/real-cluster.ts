@@ -45,6 +45,8 @@ export interface RealClusterOptions {
   readonly images?: readonly ImageSpec[];
   /** Archives of images made elsewhere. */
   readonly archives?: readonly string[];
+  /** The network of the pods; flannel's usual one when left out. */
+  readonly podNetwork?: string;
   /** True when the kubelets wait for startNodes(). */
   readonly nodesLater?: boolean;
 }
@@ -56,6 +58,7 @@ export class RealCluster implements AsyncDisposable {
   readonly kubectl: Kubectl;
   readonly nodes: readonly RealNode[];
   readonly directory: TemporaryDirectory;
+  readonly podNetwork: string;
   readonly #certificates: Certificates;
   readonly #made: AsyncDisposableStack;
 
@@ -65,6 +68,7 @@ export class RealCluster implements AsyncDisposable {
     this.kubectl = parts.kubectl;
     this.nodes = parts.nodes;
     this.directory = parts.directory;
+    this.podNetwork = parts.podNetwork;
     this.#certificates = parts.certificates;
     this.#made = made;
   }
@@ -111,6 +115,7 @@ interface ClusterParts {
   readonly kubectl: Kubectl;
   readonly nodes: readonly RealNode[];
   readonly directory: TemporaryDirectory;
+  readonly podNetwork: string;
   readonly certificates: Certificates;
 }
 
@@ -126,15 +131,17 @@ export async function createRealCluster(options: RealClusterOptions): Promise<Re
   await certificates.createServer();
   const admin = await certificates.createClient("admin", { user: "admin", group: "system:masters" });
   const kubectl = new Kubectl(netns, admin, directory);
-  const controlPlane = made.use(new ControlPlane(netns, directory, certificates));
+  const { podNetwork = addresses.podNetwork, proxyMode } = options;
+  const controlPlane = made.use(new ControlPlane({ netns, directory, certificates, podNetwork }));
   const nodes: RealNode[] = [];
   for (const [index, containerd] of options.nodes.entries()) {
-    const node = await createRealNode(wire, { number: index + 1, containerd, proxyMode: options.proxyMode });
+    const node = await createRealNode(wire, { number: index + 1, containerd, proxyMode, podNetwork });
     nodes.push(made.use(node));
   }
   const archives = prepareImages(directory, options);
   await Promise.all([controlPlane.start(kubectl), ...nodes.map((node) => prepareNode(node, archives))]);
-  const cluster = new RealCluster({ wire, controlPlane, kubectl, nodes, directory, certificates }, made.move());
+  const parts = { wire, controlPlane, kubectl, nodes, directory, podNetwork, certificates };
+  const cluster = new RealCluster(parts, made.move());
   return await started(cluster, options);
 }
 

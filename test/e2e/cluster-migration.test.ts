@@ -6,6 +6,7 @@ import { migrationSuite } from "../cluster/migration-suite.ts";
 import { clusterRequirements, createRealCluster } from "../cluster/real-cluster.ts";
 import type { RealCluster } from "../cluster/real-cluster.ts";
 import { buildImage, thisArchitecture } from "../helpers/image.ts";
+import { serviceSuite } from "../cluster/service-suite.ts";
 import { describeWith } from "../helpers/require.ts";
 
 const setupTimeoutMs = 240_000;
@@ -22,7 +23,13 @@ await describeWith(requirements, "a cluster with upstream's flannel, kube-proxy 
   beforeAll(async () => {
     const archives = [(await buildImage(thisArchitecture)).path];
     const images = [await flannelImage()];
-    made = await createRealCluster({ nodes: ["2.2", "2.2"], proxyMode: "iptables", images, archives });
+    made = await createRealCluster({
+      nodes: ["2.2", "2.2"],
+      proxyMode: "iptables",
+      podNetwork: "10.42.0.0/16",
+      images,
+      archives,
+    });
     await installUpstream(made);
     await made.nodesReady();
     await daemonsReady(made);
@@ -33,4 +40,5 @@ await describeWith(requirements, "a cluster with upstream's flannel, kube-proxy 
   }, 60_000);
 
   migrationSuite(cluster);
+  serviceSuite(cluster);
 });

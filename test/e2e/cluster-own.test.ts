@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { churnSuite } from "../cluster/churn-suite.ts";
+import { dnsManifests } from "../cluster/dns.ts";
 import { daemonsReady, installOwn, ownManifest } from "../cluster/flannel.ts";
 import { lifeSuite } from "../cluster/life-suite.ts";
 import { clusterRequirements, createRealCluster } from "../cluster/real-cluster.ts";
@@ -10,6 +11,8 @@ import { serviceSuite } from "../cluster/service-suite.ts";
 import { buildImage, thisArchitecture } from "../helpers/image.ts";
 import { describeWith } from "../helpers/require.ts";
 
+const ownExecutable = "/opt/cni/bin/tartan";
+const events = ["get", "events", "-A", "-o", "name"] as const;
 const setupTimeoutMs = 240_000;
 
 await describeWith(clusterRequirements, "a cluster with our image and manifest, kube-proxy with nftables", () => {
@@ -31,15 +34,16 @@ await describeWith(clusterRequirements, "a cluster with our image and manifest, 
   }, 60_000);
 
   test(
-    "the API server accepts the manifest, and the nodes become ready",
+    "the API server takes the manifest, the nodes become ready, and no pod of theirs fails first",
     async () => {
       const { kubectl } = cluster();
-      await kubectl.run(["apply", "--dry-run=client", "--validate=strict", "-f", "-"], { stdin: await ownManifest() });
+      // Pods that wait for their nodes to become ready.
+      await kubectl.apply(...dnsManifests());
       await installOwn(cluster());
       await cluster().nodesReady();
       await daemonsReady(cluster());
-      const nodes = (await kubectl.get("nodes")).field("items").list();
-      expect(nodes).toHaveLength(2);
+      await kubectl.run(["rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=90s"]);
+      expect(await kubectl.text([...events, "--field-selector", "reason=FailedCreatePodSandBox"])).toBe("");
     },
     setupTimeoutMs,
   );
@@ -48,4 +52,20 @@ await describeWith(clusterRequirements, "a cluster with our image and manifest, 
   serviceSuite(cluster);
   lifeSuite(cluster);
   churnSuite(cluster);
+
+  test(
+    "the manifest and the files can be taken out again",
+    async () => {
+      const { kubectl, nodes } = cluster();
+      await kubectl.run(["delete", "-f", "-", "--wait=true"], { stdin: await ownManifest() });
+      for (const node of nodes) {
+        await node.run([ownExecutable, "uninstall", "--rules", "--all"]);
+        await node.run([ownExecutable, "uninstall"]);
+        expect(await node.list("opt/cni/bin")).toEqual([]);
+        expect(await node.list("etc/cni/net.d")).toEqual([]);
+        expect(await node.list("var/lib/tartan")).toEqual([]);
+      }
+    },
+    setupTimeoutMs,
+  );
 });

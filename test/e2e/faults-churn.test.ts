@@ -20,7 +20,7 @@ const timeoutMs = 600_000;
 /** The hosts of a /24 but for the gateway. */
 const poolSize = 253;
 
-await describeWith(["root", "executable", "link:veth", "link:bridge"], "many pods", () => {
+await describeWith(["root", "executable", "tool:nft", "link:veth", "link:bridge"], "many pods", () => {
   test(
     `${podCount} pods, ${atOnce} at a time with random kills, never share an address and leave nothing`,
     async () => {

@@ -38,21 +38,25 @@ interface ErrorPoint {
   readonly fault: Fault;
 }
 
-await describeWith(["root", "executable", "tool:strace", "link:veth", "link:bridge"], "a call that fails", () => {
-  for (const situation of situations) {
-    test(
-      `${situation}, ENOSPC or EIO at a file: a CNI error with nothing left, or no harm`,
-      () => expectNoHarm(situation, fileCalls, ["ENOSPC", "EIO"]),
-      timeoutMs,
-    );
+await describeWith(
+  ["root", "executable", "tool:strace", "tool:nft", "link:veth", "link:bridge"],
+  "a call that fails",
+  () => {
+    for (const situation of situations) {
+      test(
+        `${situation}, ENOSPC or EIO at a file: a CNI error with nothing left, or no harm`,
+        () => expectNoHarm(situation, fileCalls, ["ENOSPC", "EIO"]),
+        timeoutMs,
+      );
 
-    test(
-      `${situation}, a netlink request refused or its answer lost: a CNI error with nothing left, or no harm`,
-      () => expectNoHarm(situation, netlinkCalls, ["EPERM", "ENOBUFS"]),
-      timeoutMs,
-    );
-  }
-});
+      test(
+        `${situation}, a netlink request refused or its answer lost: a CNI error with nothing left, or no harm`,
+        () => expectNoHarm(situation, netlinkCalls, ["EPERM", "ENOBUFS"]),
+        timeoutMs,
+      );
+    }
+  },
+);
 
 async function expectNoHarm(situation: Situation, calls: ReadonlySet<string>, faults: readonly Fault[]): Promise<void> {
   const points = await choosePoints(situation, calls);

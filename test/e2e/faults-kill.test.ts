@@ -21,27 +21,31 @@ import { describeWith } from "../helpers/require.ts";
 const earlierStep = 25;
 const timeoutMs = 600_000;
 
-await describeWith(["root", "executable", "tool:strace", "link:veth", "link:bridge"], "killed at a system call", () => {
-  for (const situation of situations) {
-    test(
-      `${situation}: the DEL that follows leaves nothing, and the next ADD works`,
-      async () => {
-        const points = await choosePoints(situation);
-        let kills = 0;
-        const failures = await runLanes(points, async (host, point) => {
-          const { problems, met } = await killAt(host, situation, point);
-          if (met) kills++;
-          return problems.map((problem) => `${situation} killed at ${describePoint(point)}: ${problem}`);
-        });
-        report(`${situation}: ${points.length} points, ${kills} kills, ${failures.length} failures`);
-        expect(failures).toEqual([]);
-        // Threads and memory differ a little from run to run, our own calls do not.
-        expect(kills).toBeGreaterThan(points.length * 0.9);
-      },
-      timeoutMs,
-    );
-  }
-});
+await describeWith(
+  ["root", "executable", "tool:strace", "tool:nft", "link:veth", "link:bridge"],
+  "killed at a system call",
+  () => {
+    for (const situation of situations) {
+      test(
+        `${situation}: the DEL that follows leaves nothing, and the next ADD works`,
+        async () => {
+          const points = await choosePoints(situation);
+          let kills = 0;
+          const failures = await runLanes(points, async (host, point) => {
+            const { problems, met } = await killAt(host, situation, point);
+            if (met) kills++;
+            return problems.map((problem) => `${situation} killed at ${describePoint(point)}: ${problem}`);
+          });
+          report(`${situation}: ${points.length} points, ${kills} kills, ${failures.length} failures`);
+          expect(failures).toEqual([]);
+          // Threads and memory differ a little from run to run, our own calls do not.
+          expect(kills).toBeGreaterThan(points.length * 0.9);
+        },
+        timeoutMs,
+      );
+    }
+  },
+);
 
 /** All points of our own code; of those before it some, or all. */
 async function choosePoints(situation: Situation): Promise<readonly CallPoint[]> {

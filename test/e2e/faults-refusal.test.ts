@@ -14,37 +14,47 @@ import { describeWith } from "../helpers/require.ts";
 /** The same in every run, so that each sends the same bytes. */
 const containerId = "0123456789abcdef";
 
-await describeWith(["root", "executable", "tool:strace", "link:veth", "link:bridge"], "a kernel that refuses", () => {
-  test("each request of ADD in turn: a CNI error with the kernel's words, and nothing left", async () => {
-    const points = await listRequests("ADD");
-    // The bridge's and the host's alone; the pair and the pod's are sent as batches.
-    expect(Math.max(...points.map(({ index }) => index))).toBeGreaterThan(1);
-    for (const point of points) {
-      await using run = await refuse("ADD", point);
-      const { host, pod, outcome } = run;
-      expect(outcome.exitCode).toBe(1);
-      expect(findErrorText(outcome.stdout)).toContain("operation not supported (EOPNOTSUPP)");
-      expect(await host.strays([pod])).toEqual([]);
-      expect(await host.call("DEL", { pod })).toMatchObject({ exitCode: 0, stdout: "" });
-      expect(await host.call("ADD", { pod })).toMatchObject({ exitCode: 0 });
-    }
-    report(`ADD: ${points.length} requests refused`);
-  });
+await describeWith(
+  ["root", "executable", "tool:strace", "tool:nft", "link:veth", "link:bridge"],
+  "a kernel that refuses",
+  () => {
+    test("each request of ADD in turn: a CNI error with the kernel's words, and nothing left", async () => {
+      const points = await listRequests("ADD");
+      // The bridge's and the host's alone; the pair and the pod's are sent as batches.
+      expect(Math.max(...points.map(({ index }) => index))).toBeGreaterThan(1);
+      let failures = 0;
+      for (const point of points) {
+        await using run = await refuse("ADD", point);
+        const { host, pod, outcome } = run;
+        expect(problemsOfAnswer("ADD", outcome)).toEqual([]);
+        // What nf_tables refuses is looked at and tried once more; then the answer is as if nothing had been.
+        if (outcome.exitCode === 1) {
+          failures++;
+          expect(findErrorText(outcome.stdout)).toMatch(/not supported \(EOPNOTSUPP\)|invalid argument \(EINVAL\)/);
+          expect(await host.strays([pod])).toEqual([]);
+        }
+        expect(await host.call("DEL", { pod })).toMatchObject({ exitCode: 0, stdout: "" });
+        expect(await host.call("ADD", { pod })).toMatchObject({ exitCode: 0 });
+      }
+      expect(failures).toBeGreaterThan(points.length / 2);
+      report(`ADD: ${points.length} requests refused, ${failures} to the end`);
+    });
 
-  test("each request of DEL in turn: a CNI error, the addresses free, and success when it is called again", async () => {
-    const points = await listRequests("DEL");
-    expect(points.length).toBeGreaterThan(1);
-    for (const point of points) {
-      await using run = await refuse("DEL", point);
-      const { host, pod, outcome } = run;
-      expect(problemsOfAnswer("DEL", outcome)).toEqual([]);
-      expect(outcome.exitCode).toBe(1);
-      expect(await host.call("DEL", { pod })).toMatchObject({ exitCode: 0, stdout: "" });
-      expect(await host.strays([pod])).toEqual([]);
-    }
-    report(`DEL: ${points.length} requests refused`);
-  });
-});
+    test("each request of DEL in turn: a CNI error, the addresses free, and success when it is called again", async () => {
+      const points = await listRequests("DEL");
+      expect(points.length).toBeGreaterThan(1);
+      for (const point of points) {
+        await using run = await refuse("DEL", point);
+        const { host, pod, outcome } = run;
+        expect(problemsOfAnswer("DEL", outcome)).toEqual([]);
+        if (outcome.exitCode === 0) expect(await host.strays([pod])).toEqual([]);
+        expect(await host.call("DEL", { pod })).toMatchObject({ exitCode: 0, stdout: "" });
+        expect(await host.strays([pod])).toEqual([]);
+      }
+      report(`DEL: ${points.length} requests refused`);
+    });
+  },
+);
 
 /** A run with the host that it was on, which goes when the run goes out of scope. */
 interface HostRun extends AsyncDisposable {
@@ -78,6 +88,9 @@ async function runOnNewHost(command: "ADD" | "DEL", wrapperOf: (file: string) =>
   await using stack = new AsyncDisposableStack();
   const host = stack.use(await createFaultHost());
   const pod = stack.use(new TestPod(containerId, await createNetns()));
+  // The tables are there, so that no transaction is too long for strace to forge; the bridge is not.
+  for (const verb of ["ADD", "DEL"] as const) expect(await host.call(verb)).toMatchObject({ exitCode: 0 });
+  await host.host.netns.ip("link", "delete", "cni0");
   if (command === "DEL") expect(await host.call("ADD", { pod })).toMatchObject({ exitCode: 0 });
   const file = host.host.directory.join("trace");
   const outcome = await host.call(command, { pod, wrapper: wrapperOf(file) });

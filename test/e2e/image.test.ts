@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 
 import packageJson from "../../package.json" with { type: "json" };
 import { runCommand } from "../helpers/command.ts";
@@ -154,12 +154,13 @@ async function runDaemon(node: TestNode, containerd: TestContainerd, configMap: 
   const words = await runWords(node, "kube-flannel", configMap);
   const placed = words.slice(1).map((word) => word.replace("src=/var/lib/tartan,", "src=/run/state,"));
   const leases = ["--net-host", "--mount", "type=bind,src=/run/leases,dst=/leases,options=rbind:rw"];
-  const daemon = ["/opt/bin/flanneld", "--lease-dir=/leases", "--iface=eth0"];
+  const daemon = ["/opt/bin/flanneld", "--ip-masq", "--lease-dir=/leases", "--iface=eth0"];
   await using client = node.start(["ctr", ...inKubernetes, "run", ...leases, ...placed, ...daemon]);
   await client.waitUntil("the daemon has written subnet.env", async () => {
     return (await readdir(node.path("run/flannel"))).includes("subnet.env");
   });
   expect((await node.netns.ip("-brief", "link", "show", "flannel.1")).stdout).toStartWith("flannel.1");
+  expect(await readFile(node.path("run/flannel/subnet.env"), "utf8")).toContain("FLANNEL_IPMASQ=true\n");
   await containerd.ctr([...inKubernetes, "task", "kill", "--signal", "SIGTERM", "kube-flannel"]);
   await waitUntil("the daemon has ended", () => client.exitCode !== undefined);
   expect(client.exitCode).toBe(0);

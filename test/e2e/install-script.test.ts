@@ -9,7 +9,7 @@ import { startMachine, type SystemdMachine } from "../helpers/systemd-machine.ts
 import { createTemporaryDirectory, type TemporaryDirectory } from "../helpers/temp.ts";
 
 const script = "/tartan/install.sh";
-const installed = ["/tartan/dist/tartan", "--iface=eth0", "--network=10.99.0.0/16", "--no-ip-masq"];
+const settings = ["--iface=eth0", "--network=10.99.0.0/16"];
 
 let machine: SystemdMachine;
 let directory: TemporaryDirectory;
@@ -77,7 +77,7 @@ await describeWith(requirements, "install.sh", () => {
   });
 
   test("installs the daemon as a confined service, and what the plugins need", async () => {
-    await runScript(installed.slice(1));
+    await runScript(settings);
     expect(await subnet()).toMatch(/^FLANNEL_SUBNET=10\.99\.\d+\.1\/24$/);
     expect((await machine.ip("-brief", "link", "show", "flannel.1")).stdout).toStartWith("flannel.1");
     const status = await machine.shell('cat "/proc/$1/status" "/proc/$1/cmdline"', [await mainPid()]);
@@ -90,6 +90,8 @@ await describeWith(requirements, "install.sh", () => {
     ]) {
       expect(status.stdout).toMatch(pattern);
     }
+    // nf_tables within those limits.
+    expect((await machine.run(["cat", "/run/flannel/subnet.env"])).stdout).toContain("FLANNEL_IPMASQ=true\n");
     const conflist = await machine.run(["cat", "/etc/cni/net.d/10-flannel.conflist"]);
     expect(conflist.stdout).toBe(await readConfigMap("cni-conf.json"));
     const plugins = await machine.shell("cd /opt/cni/bin && ls && readlink bridge");

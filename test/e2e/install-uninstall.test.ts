@@ -1,9 +1,7 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 
 import { runCommand } from "../helpers/command.ts";
-import { executablePath } from "../helpers/executable.ts";
 import { createInstallPlace, expectInstalled, sameBytes, stockList } from "../helpers/install-place.ts";
 import { describeWith } from "../helpers/require.ts";
 
@@ -63,22 +61,5 @@ await describeWith(["executable"], "install-cni beside other plugins", () => {
     expect(stdout).toContain("somebody else's");
     expect(await place.names()).toEqual(["bin/flannel", "net.d/10-flannel.conflist"]);
     expect(await sameBytes(place.plugin("flannel"), "/bin/true")).toBe(true);
-  });
-
-  test("tartan uninstall takes out the daemon's notes too, and leaves data beside them", async () => {
-    await using place = await createInstallPlace();
-    await place.installList(stockList);
-    const notes = await place.directory.write("state/kube-nodes", "{}");
-    const lease = await place.directory.write("state/leases/config", "{}");
-    const words = ["--bin-dir", place.binDirectory, `--net-dir=${place.netDirectory}`];
-    const state = `--state-dir=${place.directory.join("state")}`;
-    await runCommand([executablePath, "uninstall", ...words, state]);
-    expect(await place.names()).toEqual([]);
-    expect([existsSync(notes), existsSync(lease)]).toEqual([false, true]);
-    await rm(place.directory.join("state/leases"), { recursive: true });
-    await runCommand([executablePath, "uninstall", ...words, state]);
-    expect(existsSync(place.directory.join("state"))).toBe(false);
-    const { stderr } = await runCommand([executablePath, "uninstall", "--everything"], { exitCode: 2 });
-    expect(stderr).toStartWith('tartan uninstall: unknown option "--everything"\n');
   });
 });

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 
-import { Decoder, isJsonObject, parseJson } from "../../src/base/decode.ts";
+import { Decoder, isJsonObject, type JsonObject, parseJson } from "../../src/base/decode.ts";
 import { createCniHost } from "../helpers/cni-host.ts";
 import type { CniHost, TestPod } from "../helpers/cni-host.ts";
 import { collectOutput, endsWithin } from "../helpers/command.ts";
@@ -30,12 +30,14 @@ export interface CallOptions {
 
 /** No call takes so long, not even one that waits for a lock. */
 const hangMs = 20_000;
+const firstPort = 20_000;
 
 /** A host with one pod, for many runs: the shipped executable as `flannel`, with the stock configuration. */
 export class FaultHost implements AsyncDisposable {
   readonly host: CniHost;
   readonly pod: TestPod;
   readonly #stack: AsyncDisposableStack;
+  readonly #ports = new Map<string, number>();
 
   constructor(host: CniHost, pod: TestPod, stack: AsyncDisposableStack) {
     this.host = host;
@@ -48,7 +50,7 @@ export class FaultHost implements AsyncDisposable {
     const pod = options.pod ?? this.pod;
     const inside = ["nsenter", `--net=${this.host.netns.path}`, ...(options.wrapper ?? [])];
     const child = Bun.spawn([...inside, `${this.host.plugins}/flannel`], {
-      stdin: Buffer.from(JSON.stringify(this.host.flannelConfig())),
+      stdin: Buffer.from(JSON.stringify(this.#config(pod))),
       stdout: "pipe",
       stderr: "pipe",
       env: {
@@ -73,6 +75,21 @@ export class FaultHost implements AsyncDisposable {
     return { exitCode: await child.exited, killed, stdout: stdout.text(), stderr: stderr.text() };
   }
 
+  /** All that a pod can have: the stock entry with masquerade, and ports of the host that are this pod's alone. */
+  #config({ containerId }: TestPod): JsonObject {
+    const hostPort = this.#ports.get(containerId) ?? firstPort + this.#ports.size;
+    this.#ports.set(containerId, hostPort);
+    return this.host.flannelConfig({
+      delegate: { hairpinMode: true, isDefaultGateway: true, ipMasq: true },
+      runtimeConfig: {
+        portMappings: [
+          { hostPort, containerPort: 80, protocol: "tcp" },
+          { hostPort, containerPort: 53, protocol: "udp", hostIP: "127.0.0.1" },
+        ],
+      },
+    });
+  }
+
   /** What a pod has left on the host, none when all is as without pods. */
   strays(pods: readonly TestPod[] = [this.pod]): Promise<readonly string[]> {
     return listStrays(
@@ -84,6 +101,7 @@ export class FaultHost implements AsyncDisposable {
 
   /** Makes the host as it was before its first pod. */
   async reset(): Promise<void> {
+    await this.host.netns.run(["nft", "flush", "ruleset"]);
     await this.host.netns.run(["ip", "link", "delete", "cni0"], { exitCode: "any" });
     for (const path of [this.host.networksDirectory, this.host.flannelDirectory]) {
       await rm(path, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 /** Netlink requests that the kernel refuses one by one, also those in the middle of a batch: their type is made one that it does not know. */
 import { ByteReader } from "../../src/base/bytes.ts";
+import { NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END } from "../../src/netlink/nftables-constants.ts";
 import { hexToBytes } from "../helpers/bytes.ts";
 
 /** A type above all of rtnetlink's: the kernel answers such a request with EOPNOTSUPP. */
@@ -41,10 +42,15 @@ function dumpedHex(text: string): string {
 function requestsOf(hex: string, call: number): readonly RequestPoint[] {
   const bytes = hexToBytes(hex);
   const points: RequestPoint[] = [];
+  const types: number[] = [];
   for (let offset = 0; offset < bytes.length;) {
-    const length = new ByteReader(bytes.subarray(offset)).u32();
+    const header = new ByteReader(bytes.subarray(offset));
+    const length = header.u32();
+    types.push(header.u16());
     points.push({ call, index: points.length, forged: `${hex.slice(0, (offset + 4) * 2)}${unknownType}` });
     offset += Math.ceil(length / 4) * 4;
   }
-  return points;
+  // No kernel refuses the end of a transaction; without it nothing is done, although all before was acknowledged.
+  const isTransaction = types.length > 1 && types[0] === NFNL_MSG_BATCH_BEGIN && types.at(-1) === NFNL_MSG_BATCH_END;
+  return isTransaction ? points.slice(0, -1) : points;
 }

@@ -4,12 +4,13 @@ import { join } from "node:path";
 
 import { runCommand } from "../helpers/command.ts";
 import type { TestNetns } from "../helpers/netns.ts";
+import { podElements } from "../helpers/nftables.ts";
 
 /** What outlives the pods: the bridge, the lock, and what each range set gave out last. */
 const lastingDevice = /^(?:lo|cni0|tunl0|sit0|ip6tnl0|gre0|gretap0|erspan0|ip_vti0|ip6_vti0|ip6gre0)$/;
 const lastingFile = /^(?:lock|last_reserved_ip\.\d+)$/;
 
-/** The devices of a host and its pods, and the files below the plugins' directories, that no pod needs to have left. */
+/** The devices of a host and its pods, the elements of its tables, and the files below the plugins' directories, that no pod needs to have left. */
 export async function listStrays(
   host: TestNetns,
   pods: readonly TestNetns[],
@@ -19,6 +20,7 @@ export async function listStrays(
   const files = await Promise.all(directories.map(listFiles));
   return [
     ...devices.flat().filter((line) => !lastingDevice.test(line.split(" ")[1] ?? "")),
+    ...(await podElements(host)).map((element) => `element ${element}`),
     ...files.flat().filter((line) => !lastingFile.test(line.split(" ")[1] ?? "")),
   ];
 }

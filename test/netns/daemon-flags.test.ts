@@ -9,6 +9,11 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     { flags: [], words: /etcd.* is not built yet; give --kube-subnet-mgr or --lease-dir DIR/ },
     { flags: ["-kube-subnet-mgr"], words: /env variables POD_NAME and POD_NAMESPACE must be set/ },
     {
+      flags: ["-etcd-endpoints=http://127.0.0.1:1"],
+      words: /Cannot use --etcd-endpoints with value "http:..127.0.0.1:1": the lease source etcd is not built yet/,
+    },
+    { flags: ["-kube-subnet-mgr", "--lease-dir=/tmp"], words: /name two lease sources; give one/ },
+    {
       flags: ["--lease-dir", "/tmp", "--frobnicate=1"],
       words: /Cannot use flag --frobnicate: there is none of that name/,
     },
@@ -18,6 +23,11 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
       flags: [],
       env: { FLANNELD_KUBE_SUBNET_MGR: "true" },
       words: /env variables POD_NAME and POD_NAMESPACE must be set/,
+    },
+    {
+      flags: [],
+      env: { FLANNELD_ETCD_PREFIX: "/x" },
+      words: /Cannot use FLANNELD_ETCD_PREFIX with value "\/x": the lease source etcd is not built yet/,
     },
     {
       flags: ["--lease-dir", "/tmp"],

@@ -3,10 +3,18 @@ import { expect, test } from "bun:test";
 import { type Family, families } from "../../src/addr/ip.ts";
 import { apply, settingsOf } from "../helpers/firewall.ts";
 import { executablePath } from "../helpers/executable.ts";
-import { createFlowWorld, flowAddresses, flowsOf } from "../helpers/flows.ts";
+import { createFlowWorld } from "../helpers/flow-world.ts";
+import { flowAddresses, flowsOf } from "../helpers/flows.ts";
 import { describeWith } from "../helpers/require.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
+import { startUpstream } from "../helpers/upstream-daemon.ts";
 import { loadUpstreamRules } from "../helpers/upstream-rules.ts";
+
+const previousSubnet = `FLANNEL_NETWORK=${flowAddresses[4].network}
+FLANNEL_SUBNET=10.244.1.1/24
+FLANNEL_MTU=1450
+FLANNEL_IPMASQ=false
+`;
 
 /** What upstream's rules make of the flows, by name. */
 function wanted(family: Family): Readonly<Record<string, string>> {
@@ -50,8 +58,7 @@ await describeWith(["root", "executable", "tool:nft", "link:veth", "link:vxlan"]
     await directory.write("leases/config", JSON.stringify({ Network: network, Backend: { Type: "vxlan" } }));
     await directory.directory("leases/subnets");
     // The subnet of an earlier run, which the daemon takes again.
-    const before = `FLANNEL_NETWORK=${network}\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n`;
-    const subnetFile = await directory.write("subnet.env", before);
+    const subnetFile = await directory.write("subnet.env", previousSubnet);
     const flags = [
       "--lease-dir",
       directory.join("leases"),
@@ -68,3 +75,33 @@ await describeWith(["root", "executable", "tool:nft", "link:veth", "link:vxlan"]
     expect(await world.seen(4)).toEqual(wanted(4));
   }, 60_000);
 });
+
+await describeWith(
+  ["root", "tool:nft", "tool:iptables", "link:veth", "link:vxlan", "peer:flanneld", "peer:etcd"],
+  "upstream's flanneld --ip-masq",
+  () => {
+    test("shows each receiver the source address that the flows say, and tartan's after it the same", async () => {
+      await using world = await createFlowWorld();
+      await using directory = await createTemporaryDirectory();
+      await world.listen(4);
+      const subnetFile = await directory.write("subnet.env", previousSubnet);
+      const config = { Network: flowAddresses[4].network, Backend: { Type: "vxlan" } };
+      {
+        await using upstream = await startUpstream(world.node, directory, subnetFile, config);
+        expect(await Bun.file(subnetFile).text()).toContain("FLANNEL_SUBNET=10.244.1.1/24");
+        expect(upstream.daemon.exitCode).toBeUndefined();
+        expect(await world.seen(4)).toEqual(wanted(4));
+      }
+      const { removed } = apply(world.node, settingsOf(4));
+      expect(removed).toHaveLength(2);
+      expect(await world.seen(4)).toEqual(wanted(4));
+      // And back: it finds its own way beside what we leave.
+      await using again = await startUpstream(world.node, directory, subnetFile, config);
+      expect(again.daemon.exitCode).toBeUndefined();
+      const { stdout } = await world.node.run(["nft", "list", "ruleset"]);
+      expect(stdout).toContain("FLANNEL-POSTRTG");
+      expect(stdout).not.toContain("flannel-ipv4");
+      expect(await world.seen(4)).toEqual(wanted(4));
+    }, 120_000);
+  },
+);

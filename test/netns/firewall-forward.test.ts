@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 
 import { type Family, families } from "../../src/addr/ip.ts";
 import { apply, settingsOf } from "../helpers/firewall.ts";
-import { createFlowWorld, flowAddresses, flowsOf, type FlowWorld } from "../helpers/flows.ts";
+import { createFlowWorld, type FlowWorld } from "../helpers/flow-world.ts";
+import { flowAddresses, flowsOf } from "../helpers/flows.ts";
 import { createNetns, type TestNetns } from "../helpers/netns.ts";
 import { describeWith } from "../helpers/require.ts";
 

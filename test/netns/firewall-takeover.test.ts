@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 
 import type { BackgroundProcess } from "../helpers/background.ts";
 import { apply, settingsOf } from "../helpers/firewall.ts";
-import { createFlowWorld, flowAddresses, type FlowWorld } from "../helpers/flows.ts";
+import { createFlowWorld, type FlowWorld } from "../helpers/flow-world.ts";
+import { flowAddresses } from "../helpers/flows.ts";
 import { createNetns } from "../helpers/netns.ts";
 import { ruleset } from "../helpers/nftables.ts";
 import { describeWith } from "../helpers/require.ts";
@@ -121,5 +122,27 @@ await describeWith(["root", "tool:nft", "tool:iptables", "link:veth"], "moving f
         "Cannot delete chain ip nat FLANNEL-POSTRTG: device or resource busy (EBUSY)",
     ]);
     expect(await ruleset(netns)).toContain("masquerade fully-random");
+  });
+
+  test("where neither masquerade nor forwarding is wanted for pods, upstream's rules go as well", async () => {
+    await using netns = await createNetns();
+    await netns.run(["nft", "-f", "-"], { stdin: upstreamNft });
+    await loadUpstreamRules(netns, 4);
+    apply(netns, { ...settingsOf(4), masquerade: undefined, forward: false });
+    expect(await ruleset(netns)).not.toMatch(/flannel/i);
+  });
+
+  test("where the family is off, ours goes and upstream's stays, also in a table that was ours", async () => {
+    await using netns = await createNetns();
+    const nothing = { ...settingsOf(4), pods: undefined };
+    apply(netns, settingsOf(4));
+    apply(netns, nothing);
+    expect(await ruleset(netns)).toBe("");
+    apply(netns, settingsOf(4));
+    await netns.run(["nft", "-f", "-"], { stdin: upstreamNft });
+    await loadUpstreamRules(netns, 4);
+    const theirs = await ruleset(netns);
+    expect(apply(netns, nothing)).toMatchObject({ repaired: [], removed: [], failed: [] });
+    expect(await ruleset(netns)).toBe(theirs);
   });
 });

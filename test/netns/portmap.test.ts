@@ -177,9 +177,72 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
     await host.add(portmapConfig(other.result, [mapping(7070, 70)], { name: "other" }), { pod: other.pod });
     expect(outcome(await collect(host, portmapConfig(kept.result, []), [kept.pod]))).toBe("ok");
     const left = (await podElements(host.netns)).join("\n");
-    expect([/8080/.test(left), /9090|53/.test(left), /7070/.test(left)]).toEqual([true, false, true]);
+    expect([/ 8080/.test(left), / 9090| 53/.test(left), / 7070/.test(left)]).toEqual([true, false, true]);
     expect(await run(place, "CHECK", kept, portmapConfig(kept.result, tcp))).toBe("ok");
     expect(await run(place, "ADD", stale, portmapConfig(stale.result, [mapping(9090, 90)]))).toBe("ok");
+  });
+
+  test("fused in flannel the ports are checked, freed by GC, refused before there is a pod, and taken back with it", async () => {
+    await using place = await createPlace();
+    const { host } = place;
+    const kept = await host.addPod();
+    const stale = await host.addPod();
+    function config(port: number, members: JsonObject = {}): JsonObject {
+      const runtimeConfig = { portMappings: [mapping(port, 80)] };
+      return host.flannelConfig({ cniVersion: "1.1.0", runtimeConfig, ...members });
+    }
+    const { result = {} } = await host.add(config(8080), { pod: kept });
+    await host.add(config(9090), { pod: stale });
+    const check = { ...config(8080), prevResult: result };
+    expect(outcome(await host.call("CHECK", check, { pod: kept }))).toBe("ok");
+    expect(outcome(await collect(host, config(8080), [kept]))).toBe("ok");
+    expect((await podElements(host.netns)).filter((line) => line.includes("9090"))).toEqual([]);
+    expect(outcome(await host.call("CHECK", check, { pod: kept }))).toBe("ok");
+    await host.netns.run(["nft", "flush", "map", "inet", "tartan", "ports4"]);
+    expect(outcome(await host.call("CHECK", check, { pod: kept }))).toStartWith("999 host port 8080/tcp is missing");
+    await host.add(portmapConfig(result, tcp), { pod: kept });
+    const before = await host.leftovers();
+    const next = await host.addPod();
+    for (const [wrong, words] of [
+      [config(8080), "11 Cannot map host port 8080/tcp"],
+      [config(70_000), "7 failed to parse config: Invalid host port number: 70000"],
+      [config(7070, { conditionsV4: ["ip", "saddr", "10.0.0.0/8"] }), '2 unsupported field "conditionsV4"'],
+    ] as const) {
+      expect(outcome(await host.call("ADD", wrong, { pod: next }))).toStartWith(words);
+      expect((await host.leftovers()).filter((line) => !/last_reserved|^nft/.test(line))).toEqual(
+        before.filter((line) => !/last_reserved|^nft/.test(line)),
+      );
+    }
+  });
+
+  test("nft shows the tables in its own words, and takes them back as it shows them", async () => {
+    await using place = await createPlace();
+    const { host } = place;
+    const one = await addDualPod(host, { ipMasq: true, macspoofchk: true });
+    const two = await addDualPod(host);
+    const list = [mapping(8080, 80), mapping(53, 53, "udp", "192.0.2.1"), mapping(99, 99, "sctp", "2001:db8::1")];
+    await host.add(portmapConfig(one.result, list), { pod: one.pod });
+    await host.add(portmapConfig(two.result, [mapping(7070, 70)], { masqAll: true, markMasqBit: 14 }), {
+      pod: two.pod,
+    });
+    const shown = await ruleset(host.netns);
+    for (const line of [
+      "ip saddr 127.0.0.0/8 oifname . ip daddr . meta l4proto . th dport @snat13_addresses4 meta mark set meta mark | 0x00002000",
+      "meta nfproto ipv4 meta l4proto . th dport @masq14_ports4 meta mark set meta mark | 0x00004000",
+      "dnat ip6 to ip6 daddr . meta l4proto . th dport map @addresses6",
+      "meta nfproto ipv6 fib daddr type local jump hostports6",
+      "meta mark & 0x00004000 == 0x00004000 ct status dnat masquerade",
+      'ip daddr 127.0.0.0/8 iifname != "lo" drop',
+      "ip saddr @masquerade_10.244.1.0/24 ip daddr != 10.244.1.0/24 ip daddr != 224.0.0.0/4 masquerade",
+      "iifname @guarded iifname . ether saddr != @allowed drop",
+    ]) {
+      expect(shown).toContain(line);
+    }
+    expect(shown).not.toContain("@nh");
+    await host.netns.run(["nft", "flush", "ruleset"]);
+    await host.netns.run(["nft", "-f", "-"], { stdin: shown });
+    expect((await ruleset(host.netns)).split("\n").toSorted()).toEqual(shown.split("\n").toSorted());
+    expect(await run(place, "CHECK", one, portmapConfig(one.result, list))).toBe("ok");
   });
 
   test("16 at once, the table not yet made, and 16 for one port: each has its own, one has the port", async () => {

@@ -4,7 +4,7 @@ import { standardStream, writeStream } from "../../sys/output.ts";
 import { removeTree } from "../../sys/tree.ts";
 import { uninstallFiles } from "../install/uninstall.ts";
 import { parseUninstallOptions, uninstallUsage } from "./options.ts";
-import { removeAllRules, removeStaleRules } from "./rules.ts";
+import { removeAllRules, removeDaemonRules, removeStaleRules } from "./rules.ts";
 
 /** What the daemon keeps in its state directory (sources/kube/cache.ts). */
 const stateFiles = ["kube-nodes"];
@@ -16,12 +16,13 @@ export function uninstallCommand(args: readonly string[]): number {
     writeStream(standardStream.output, uninstallUsage);
     return 0;
   }
-  if (request.kind === "rules") {
-    for (const line of request.all ? removeAllRules() : removeStaleRules()) tell(line);
-    return 0;
+  if (request.kind === "everything") {
+    const { movedAway } = uninstallFiles(request, tell);
+    removeState(request.stateDirectory);
+    // Another flannel may have its rules under the same names.
+    if (!movedAway) for (const line of removeDaemonRules()) tell(line);
   }
-  uninstallFiles(request, tell);
-  removeState(request.stateDirectory);
+  for (const line of request.all ? removeAllRules() : removeStaleRules()) tell(line);
   return 0;
 }
 

@@ -1,6 +1,8 @@
 /** Removal of what the plugins keep in nf_tables: after a move back to upstream's plugins nobody else does it. */
+import { families } from "../../addr/ip.ts";
+import { applyFirewall } from "../../firewall/firewall.ts";
 import type { NamedOwner } from "../../firewall/pod-owner.ts";
-import { guardPart } from "../../firewall/mac-guard.ts";
+import { guardTable } from "../../firewall/mac-guard.ts";
 import { listPodSets, podTable, sweepSets } from "../../firewall/pod-table.ts";
 import { findLink } from "../../netlink/link.ts";
 import { NETLINK_NETFILTER } from "../../netlink/nftables-constants.ts";
@@ -9,7 +11,7 @@ import { changeRuleset } from "../../netlink/nftables-transaction.ts";
 import { deleteTable, tableText } from "../../netlink/nftables.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 
-const tables = [podTable, guardPart.table];
+const tables = [podTable, guardTable];
 
 /**
  * Removes what belongs to pods whose device of the host is gone, or of which no device is known; returns what was done,
@@ -39,4 +41,21 @@ export function removeAllRules(): readonly string[] {
   );
   if (removed.length === 0) return ["There are no rules of the plugins here."];
   return removed.map(({ text }) => `Done: ${text}.`);
+}
+
+/**
+ * Removes what the daemon keeps in nf_tables: masquerade, and the acceptance of pods' packets. Returns what was done, in
+ * lines for people. Throws an Error that says what could not be removed.
+ */
+export function removeDaemonRules(): readonly string[] {
+  const lines: string[] = [];
+  const failed: string[] = [];
+  using netfilter = new NetlinkSocket(NETLINK_NETFILTER);
+  for (const family of families) {
+    const outcome = applyFirewall(netfilter, { family, pods: undefined, masquerade: undefined, forward: false });
+    lines.push(...[...outcome.repaired, ...outcome.removed].map((text) => `Done: ${text}.`));
+    failed.push(...outcome.failed);
+  }
+  if (failed.length > 0) throw new Error(`Cannot remove the daemon's rules: ${failed.join("; ")}`);
+  return lines;
 }

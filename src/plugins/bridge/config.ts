@@ -48,6 +48,11 @@ export function ipamTypeOf({ decoder }: PluginConfig): string {
   return notIpamTypes.includes(type) ? "" : type;
 }
 
+/** True when the attachment is to have rules in nf_tables. */
+export function hasRules({ ipMasq, extras }: BridgeConfig): boolean {
+  return ipMasq || extras.macCheck;
+}
+
 /**
  * The MAC address that the container's interface is asked to have: by the runtime, else by `args.cni`, else by CNI_ARGS,
  * which is read in any case. Throws a CniError.

@@ -2,11 +2,11 @@ import { type Cidr, firstHost, networkOf } from "../../addr/cidr.ts";
 import type { MacAddress } from "../../addr/mac.ts";
 import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
-import { delegateAdd, delegateDel, delegateGc, delegateStatus } from "../../cni/delegate.ts";
+import { delegateAdd, delegateDel } from "../../cni/delegate.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
-import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest } from "../../cni/plugin.ts";
+import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniInterface, CniIp, CniResult } from "../../cni/result.ts";
-import { notAvailableUnless } from "../../cni/status.ts";
+import { mayHavePodRules } from "../../firewall/presence.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { findNetns, type Netns, NotANamespaceError } from "../../sys/netns.ts";
 import {
@@ -17,30 +17,38 @@ import {
   macForAddress,
   macForAttachment,
 } from "./attachment.ts";
-import { checkAttachment } from "./check.ts";
-import { type BridgeConfig, decodeBridgeConfig, ipamTypeOf, wantedMacOf } from "./config.ts";
+import { type BridgeConfig, decodeBridgeConfig, hasRules, ipamTypeOf, wantedMacOf } from "./config.ts";
 import { noExtras } from "./extra-config.ts";
-import { removeStaleVeths } from "./gc.ts";
 import { type Bridge, ensureBridge, ensureForwarding, ensureGateways, type GatewayDevice, gatewaysOf } from "./host.ts";
 import { configurePod, openPodNetns, routesWithDefaults } from "./pod.ts";
 import { configurePort } from "./port.ts";
-import { addRules, removeRules, removeStaleRules } from "./rules.ts";
+import type { RuledPod } from "./rules.ts";
 import { addVeth, removeContainerInterface, removeHostVeth, waitUntilRunning } from "./veth.ts";
 import { ensureVlanGateway } from "./vlan-gateway.ts";
 
 /** The bridge plugin: joins a container to a bridge of the host by a veth pair. */
-export const bridge: CniPlugin = {
-  name: "bridge",
-  about: "CNI bridge plugin of tartan",
-  add,
-  del,
-  check: checkAttachment,
-  gc,
-  status,
-};
+export function createBridge(upkeep: () => CniUpkeep, rules: () => BridgeRules): CniPlugin {
+  return withUpkeep(
+    {
+      name: "bridge",
+      about: "CNI bridge plugin of tartan",
+      add: (request) => add(request, rules),
+      del: (request) => del(request, rules),
+    },
+    upkeep,
+  );
+}
+
+/** What the bridge plugin needs of nf_tables, for the few networks that ask for it (rules.ts). */
+export interface BridgeRules {
+  /** Makes the attachment's rules; each is taken back when ADD fails later, or when making it fails. */
+  addRules(request: CniRequest, config: BridgeConfig, pod: RuledPod, undo: Undo): void;
+  /** Removes the attachment's rules whatever the configuration says by now, and what the reference made for it. */
+  removeRules(request: CniRequest): void;
+}
 
 /** Checks everything, reserves the addresses, then makes the links; a failure undoes the steps in reverse. */
-function add(request: CniRequest): CniResult {
+function add(request: CniRequest, rules: () => BridgeRules): CniResult {
   const config = decodeBridgeConfig(request.config);
   const { extras } = config;
   const attachment = attachmentOf(request);
@@ -64,7 +72,7 @@ function add(request: CniRequest): CniResult {
     configurePod(netns, { interfaceName: request.interfaceName, ips: ipam.ips, routes, detectDuplicates });
     waitUntilRunning(socket, attachment);
   }
-  addRules(request, config, { ips: ipam.ips, mac: containerMac }, undo);
+  if (hasRules(config)) rules().addRules(request, config, { ips: ipam.ips, mac: containerMac }, undo);
   undo.keep();
   return {
     interfaces: interfacesOf(attachment, { config, device, containerMac, netns, vlanGateway }),
@@ -78,33 +86,18 @@ function add(request: CniRequest): CniResult {
  * Frees all that ADD made, whatever is missing of it: the link by the name only this attachment can have, or, made by
  * another bridge plugin, by its name in the container; then the addresses, which nobody may get before the link is gone.
  */
-function del(request: CniRequest): void {
+function del(request: CniRequest, rules: () => BridgeRules): void {
   const ipamType = ipamTypeOf(request.config);
   runAll([
+    // The kernel frees them in the time that the links take to go.
+    (): void => {
+      if (mayHavePodRules()) rules().removeRules(request);
+    },
     (): void => removeLinks(request),
-    (): void => removeRules(request),
     (): void => {
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },
   ]);
-}
-
-/** Frees the links and, behind them, the addresses of attachments that the runtime no longer knows. */
-function gc(request: CniGcRequest): void {
-  const ipamType = ipamTypeOf(request.config);
-  runAll([
-    (): void => removeStaleVeths(request),
-    (): void => removeStaleRules(request),
-    (): void => {
-      if (ipamType !== "") delegateGc(request, ipamType, request.config.json);
-    },
-  ]);
-}
-
-/** The bridge makes all it needs, so that the configuration and the IPAM plugin decide. */
-function status(request: CniNetworkRequest): void {
-  const { ipamType } = notAvailableUnless(() => decodeBridgeConfig(request.config));
-  if (ipamType !== "") delegateStatus(request, ipamType, request.config.json);
 }
 
 function reserve(request: CniRequest, config: BridgeConfig, undo: Undo): CniResult {

@@ -1,4 +1,4 @@
-/** What the keys `ipMasq` and `macspoofchk` ask of nf_tables. Nothing here runs on ADD for those that have neither. */
+/** What the keys `ipMasq` and `macspoofchk` ask of nf_tables. Nothing here is loaded on ADD for those that have neither. */
 import type { Cidr } from "../../addr/cidr.ts";
 import type { MacAddress } from "../../addr/mac.ts";
 import { runAll } from "../../base/run-all.ts";
@@ -20,7 +20,7 @@ import { removeReferenceMacCheck, removeReferenceMasquerade } from "../../firewa
 import { NETLINK_NETFILTER } from "../../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { attachmentOf, hostVethName } from "./attachment.ts";
-import type { BridgeConfig } from "./config.ts";
+import { type BridgeConfig, hasRules } from "./config.ts";
 
 /** The attachment's addresses, those of the network and that of the link. */
 export interface RuledPod {
@@ -30,7 +30,6 @@ export interface RuledPod {
 
 /** Makes the attachment's rules; each is taken back when ADD fails later, or when making it fails. */
 export function addRules(request: CniRequest, config: BridgeConfig, pod: RuledPod, undo: Undo): void {
-  if (!hasRules(config)) return;
   const owner = ownerOf(request);
   undo.defer(() => removeOwnRules(owner));
   using socket = new NetlinkSocket(NETLINK_NETFILTER);
@@ -53,14 +52,15 @@ export function addRules(request: CniRequest, config: BridgeConfig, pod: RuledPo
 /** Removes the attachment's rules whatever the configuration says by now, and what the reference made for it. */
 export function removeRules(request: CniRequest): void {
   const owner = ownerOf(request);
-  runAll([
-    (): void => removeOwnRules(owner),
-    (): void => inNfTables((socket) => removeReferenceMasquerade(socket, owner)),
-    (): void => {
-      const macCheck = request.config.decoder.field("macspoofchk").value === true;
-      if (macCheck) inNfTables((socket) => removeReferenceMacCheck(socket, owner));
-    },
-  ]);
+  const macCheck = request.config.decoder.field("macspoofchk").value === true;
+  inNfTables((socket) => {
+    runAll([
+      (): unknown => dropEntries(socket, masqueradeSets, owner),
+      (): unknown => dropEntries(socket, guardSets, owner),
+      (): unknown => removeReferenceMasquerade(socket, owner),
+      (): unknown => macCheck && removeReferenceMacCheck(socket, owner),
+    ]);
+  });
 }
 
 /** Throws an Error for what is missing of the attachment's rules. */
@@ -71,7 +71,7 @@ export function checkRules(request: CniRequest, config: BridgeConfig, pod: Ruled
   const parts = [];
   if (config.extras.macCheck) {
     checkEntries(socket, guardSets, owner, [guardEntry(hostVethName(owner), pod.mac)]);
-    parts.push(guardPart);
+    parts.push(guardPart());
   }
   if (config.ipMasq) {
     const entries = pod.ips.map(({ address }) => masqueradeEntry(address));
@@ -93,7 +93,7 @@ export function removeStaleRules({ config, valid }: CniGcRequest): void {
   }
   inNfTables((socket) => {
     sweepSets(socket, () => masqueradePart(presentSubnets(socket)), isStale);
-    sweepSets(socket, () => guardPart, isStale);
+    sweepSets(socket, guardPart, isStale);
   });
 }
 
@@ -101,10 +101,6 @@ function removeOwnRules(owner: PodOwner): void {
   inNfTables((socket) => {
     runAll([masqueradeSets, guardSets].map((sets) => (): unknown => dropEntries(socket, sets, owner)));
   });
-}
-
-function hasRules({ ipMasq, extras }: BridgeConfig): boolean {
-  return ipMasq || extras.macCheck;
 }
 
 /** An address or a device that this attachment was given is no other's any more, whoever still has rules for it. */

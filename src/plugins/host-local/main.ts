@@ -1,27 +1,18 @@
 import { formatIp, type IpAddress } from "../../addr/ip.ts";
 import { Undo } from "../../base/undo.ts";
-import type { CniPlugin, CniRequest } from "../../cni/plugin.ts";
+import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniIp, CniResult } from "../../cni/result.ts";
 import { readText } from "../../sys/file.ts";
 import { allocateNext, allocateRequested, type NumberedSet } from "./allocator.ts";
-import { checkAddresses } from "./check.ts";
 import { decodeForDelete, decodeHostLocalConfig, decodeRequestedAddresses } from "./config.ts";
-import { freeStaleAddresses } from "./gc.ts";
 import { findRange, type RangeSet } from "./range.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
-import { checkAvailability } from "./status.ts";
 import { type AddressStore, findStore, openStore } from "./store.ts";
 
 /** The host-local plugin: gives out the addresses of ranges that belong to this node. */
-export const hostLocal: CniPlugin = {
-  name: "host-local",
-  about: "CNI host-local plugin of tartan",
-  add,
-  del,
-  check: checkAddresses,
-  gc: freeStaleAddresses,
-  status: checkAvailability,
-};
+export function createHostLocal(upkeep: () => CniUpkeep): CniPlugin {
+  return withUpkeep({ name: "host-local", about: "CNI host-local plugin of tartan", add, del }, upkeep);
+}
 
 /** One address of each range set. A failure gives back what was reserved; that the search went on is not taken back. */
 function add(request: CniRequest): CniResult {

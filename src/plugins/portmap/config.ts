@@ -1,9 +1,9 @@
 /** The configuration of portmap (the reference's documentation, plugins/meta/portmap). */
 import { findIp, type IpAddress } from "../../addr/ip.ts";
-import type { Decoder, JsonObject } from "../../base/decode.ts";
+import { type Decoder, DecodeError, type JsonObject } from "../../base/decode.ts";
 import type { PluginConfig } from "../../cni/config.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
-import { ipProtocols } from "../../firewall/host-ports.ts";
+import { ipProtocols } from "../../firewall/ip-protocols.ts";
 
 /** A port of the host that is to lead to one of the container. */
 export interface PortMapping {
@@ -40,14 +40,30 @@ const settingKeys: readonly string[] = [
   "masqall",
 ];
 
+/** All of the configuration. */
+export interface PortConfig {
+  readonly settings: PortSettings;
+  readonly mappings: readonly PortMapping[];
+}
+
+/** Reads the configuration. Throws a CniError for what is wrong. */
+export function decodePortConfig(config: PluginConfig): PortConfig {
+  try {
+    return { settings: decodeSettings(config), mappings: decodeMappings(config) };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new CniError(cniCode.invalidConfig, "failed to parse config", undefined, { cause: error });
+  }
+}
+
 /** The mappings that the runtime asks for, each once. Throws a CniError with the reference's text, or a DecodeError. */
-export function decodeMappings({ decoder }: PluginConfig): readonly PortMapping[] {
+function decodeMappings({ decoder }: PluginConfig): readonly PortMapping[] {
   const list = decoder.field("runtimeConfig").field("portMappings").list();
   return list.length === 0 ? [] : list.map(decodeMapping);
 }
 
 /** Reads the settings. Throws a CniError for one that is wrong or cannot be had, or a DecodeError. */
-export function decodeSettings({ json, decoder }: PluginConfig): PortSettings {
+function decodeSettings({ json, decoder }: PluginConfig): PortSettings {
   if (!hasSettings(json)) return usualSettings;
   const backend = decoder.field("backend").string();
   const bit = decoder.field("markMasqBit").integer();

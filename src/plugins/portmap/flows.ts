@@ -1,5 +1,5 @@
 import type { HostPort } from "../../firewall/host-ports.ts";
-import { ipProtocols } from "../../firewall/host-ports.ts";
+import { ipProtocols } from "../../firewall/ip-protocols.ts";
 import { formatIp, ipEquals } from "../../addr/ip.ts";
 import { listFlows, removeFlow } from "../../netlink/conntrack.ts";
 import { findDestination } from "../../netlink/route-lookup.ts";

@@ -1,183 +1,35 @@
-import { families, type Family } from "../../addr/ip.ts";
-import { DecodeError } from "../../base/decode.ts";
-import { errorText } from "../../base/error.ts";
-import { runAll } from "../../base/run-all.ts";
-import { Undo } from "../../base/undo.ts";
-import type { PluginConfig } from "../../cni/config.ts";
-import { CniError, cniCode } from "../../cni/error.ts";
-import type { CniGcRequest, CniPlugin, CniRequest } from "../../cni/plugin.ts";
+import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
-import { hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host-port-table.ts";
-import { decodeHostPort, type HostPort, hostPortSets, portEntry, type PortForward } from "../../firewall/host-ports.ts";
-import { type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
-import { checkEntries, dropEntries, HeldError, takeEntries } from "../../firewall/pod-sets.ts";
-import { findDamage, podTable, sweepSets } from "../../firewall/pod-table.ts";
-import { inNfTables } from "../../firewall/netfilter-socket.ts";
-import { removeReferencePorts } from "../../firewall/reference.ts";
-import { findLink } from "../../netlink/link.ts";
-import { NETLINK_NETFILTER } from "../../netlink/nftables-constants.ts";
-import { findDestination } from "../../netlink/route-lookup.ts";
-import { NetlinkSocket } from "../../netlink/socket.ts";
-import { ensureSysctl, findSysctl } from "../../sys/sysctl.ts";
-import { decodeMappings, decodeSettings, type PortMapping, type PortSettings } from "./config.ts";
-import { forgetFlows } from "./flows.ts";
-import { findHostDevice, planForwards, type PodAddresses, podAddresses } from "./plan.ts";
+import { mayHavePodRules } from "../../firewall/presence.ts";
+import { decodePortConfig, type PortConfig } from "./config.ts";
+
+/** What portmap does with nf_tables (mappings.ts). */
+export interface PortMapper {
+  addMappings(request: CniRequest, result: CniResult, wanted: PortConfig): void;
+  removeMappings(request: CniRequest): void;
+}
 
 /** The portmap plugin: leads ports of the host to ports of a container. */
-export const portmap: CniPlugin = {
-  name: "portmap",
-  about: "CNI portmap plugin of tartan",
-  checkConfig: decode,
-  add,
-  del,
-  check,
-  gc,
-  status: nothing,
-};
+export function createPortmap(upkeep: () => CniUpkeep, mapper: () => PortMapper): CniPlugin {
+  return withUpkeep(
+    {
+      name: "portmap",
+      about: "CNI portmap plugin of tartan",
+      checkConfig: decodePortConfig,
+      add: (request) => add(request, mapper),
+      del: (request) => {
+        if (mayHavePodRules()) mapper().removeMappings(request);
+      },
+    },
+    upkeep,
+  );
+}
 
 /** Changes nothing of the result, which it hands on. */
-function add(request: CniRequest): CniResult {
-  const wanted = decode(request.config);
+function add(request: CniRequest, mapper: () => PortMapper): CniResult {
+  const wanted = decodePortConfig(request.config);
   const { prevResult } = request.config;
   if (prevResult === undefined) throw new Error("must be called as chained plugin");
-  if (wanted.mappings.length === 0) return prevResult;
-  using route = new NetlinkSocket();
-  using netfilter = new NetlinkSocket(NETLINK_NETFILTER);
-  const owner = ownerOf(request, prevResult);
-  const { forwards, localDevice } = planFor(route, request, prevResult, wanted);
-  if (forwards.length === 0) return prevResult;
-  using undo = new Undo();
-  // Before it is made: where the kernel's answer is lost, nobody knows whether it was.
-  undo.defer(() => dropEntries(netfilter, hostPortSets, owner));
-  take(netfilter, route, owner, forwards, wanted.settings);
-  forget(request, { netfilter, route }, forwards);
-  // Without it the kernel drops what comes from 127.0.0.1 and leaves by another device.
-  if (localDevice !== undefined) ensureSysctl(localnetKey(localDevice), "1");
-  undo.keep();
+  if (wanted.mappings.length > 0) mapper().addMappings(request, prevResult, wanted);
   return prevResult;
-}
-
-/** Removes what the attachment has, which needs nothing but its name, and what the reference made for its container. */
-function del(request: CniRequest): void {
-  const owner = ownerOf(request, undefined);
-  inNfTables((netfilter) => {
-    runAll([
-      (): void => {
-        const ports = dropEntries(netfilter, hostPortSets, owner).map(decodeHostPort);
-        if (ports.length === 0) return;
-        using route = new NetlinkSocket();
-        forget(request, { netfilter, route }, ports);
-      },
-      (): unknown => removeReferencePorts(netfilter, owner),
-    ]);
-  });
-}
-
-function check(request: CniRequest): void {
-  const wanted = decode(request.config);
-  const { prevResult } = request.config;
-  if (prevResult === undefined) throw new Error("Required prevResult missing");
-  if (wanted.mappings.length === 0) return;
-  using route = new NetlinkSocket();
-  using netfilter = new NetlinkSocket(NETLINK_NETFILTER);
-  const { forwards, localDevice } = planFor(route, request, prevResult, wanted);
-  if (forwards.length === 0) return;
-  checkEntries(netfilter, hostPortSets, ownerOf(request, prevResult), forwards.map(portEntry));
-  const damaged = findDamage(netfilter, hostPortPart(presentBits(netfilter)));
-  if (damaged !== undefined)
-    throw new Error(`chain ${damaged} of table ${podTable.name} has not the rules it should have`);
-  if (localDevice !== undefined && findSysctl(localnetKey(localDevice)) !== "1") {
-    throw new Error(`${localnetKey(localDevice)} is not 1, which host ports on 127.0.0.1 need`);
-  }
-}
-
-/** Frees the host ports of this network's attachments that are not valid any more. */
-function gc(request: CniGcRequest): void {
-  const { config, valid } = request;
-  function isStale({ network, containerId, interfaceName }: PodOwner): boolean {
-    return network === config.name && !valid.has(containerId, interfaceName);
-  }
-  inNfTables((netfilter) => sweepSets(netfilter, () => hostPortPart(presentBits(netfilter)), isStale));
-}
-
-/** Nothing that an ADD without mappings needs could be missing. */
-function nothing(): void {}
-
-interface Wanted {
-  readonly settings: PortSettings;
-  readonly mappings: readonly PortMapping[];
-}
-
-function decode(config: PluginConfig): Wanted {
-  try {
-    return { settings: decodeSettings(config), mappings: decodeMappings(config) };
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw new CniError(cniCode.invalidConfig, "failed to parse config", undefined, { cause: error });
-  }
-}
-
-interface Plan {
-  readonly forwards: readonly PortForward[];
-  /** The device whose packets from 127.0.0.1 the kernel has to let pass; undefined when none need to. */
-  readonly localDevice: string | undefined;
-}
-
-function planFor(route: NetlinkSocket, request: CniRequest, result: CniResult, wanted: Wanted): Plan {
-  const { settings, mappings } = wanted;
-  const addresses = podAddresses(result, request.interfaceName);
-  const devices = { 4: undefined, 6: undefined, ...(settings.snat ? devicesTo(route, addresses) : {}) };
-  const forwards = planForwards(mappings, settings, { addresses, devices });
-  return { forwards, localDevice: forwards.some(({ family }) => family === 4) ? devices[4] : undefined };
-}
-
-/** The devices behind which the addresses are. */
-function devicesTo(route: NetlinkSocket, addresses: PodAddresses): { [F in Family]?: string | undefined } {
-  const devices: { [F in Family]?: string | undefined } = {};
-  for (const family of families) {
-    const address = addresses[family];
-    const index = address === undefined ? undefined : findDestination(route, address)?.interfaceIndex;
-    if (index !== undefined) devices[family] = findLink(route, { index })?.name;
-  }
-  return devices;
-}
-
-function take(
-  netfilter: NetlinkSocket,
-  route: NetlinkSocket,
-  owner: NamedOwner,
-  forwards: readonly PortForward[],
-  { markBit }: PortSettings,
-): void {
-  try {
-    takeEntries(netfilter, hostPortSets, {
-      owner,
-      entries: forwards.map(portEntry),
-      prepare: () => prepareHostPorts(netfilter, markBit),
-      isThere: ({ device }) => device !== undefined && findLink(route, { name: device }) !== undefined,
-    });
-  } catch (error) {
-    if (!(error instanceof HeldError)) throw error;
-    const message = `Cannot map ${error.held}: it belongs to ${ownerText(error.owner)}, which is still there`;
-    throw new CniError(cniCode.tryAgainLater, message);
-  }
-}
-
-/** Best effort, as the reference: a flow that is not forgotten ends by itself, when it has been silent for long enough. */
-function forget(request: CniRequest, sockets: Parameters<typeof forgetFlows>[0], ports: readonly HostPort[]): void {
-  try {
-    forgetFlows(sockets, ports);
-  } catch (error) {
-    request.warn(`portmap: stale UDP flows may stay: ${errorText(error)}`);
-  }
-}
-
-function ownerOf(request: CniRequest, result: CniResult | undefined): NamedOwner {
-  const { containerId, interfaceName, config } = request;
-  const device = result === undefined ? undefined : findHostDevice(result, interfaceName);
-  return { network: config.name, containerId, interfaceName, device, pod: request.args.podName };
-}
-
-function localnetKey(device: string): string {
-  return `net/ipv4/conf/${device}/route_localnet`;
 }

@@ -7,6 +7,7 @@ import { parseNetworkConfig } from "../../../src/lease/network-config.ts";
 import { readPluginTypes } from "../../../src/operator/install/conflist.ts";
 import { parseInstallOptions } from "../../../src/operator/install/options.ts";
 import { runCommand } from "../../helpers/command.ts";
+import { ownConflist } from "../../helpers/conflists.ts";
 import { repositoryRoot } from "../../helpers/executable.ts";
 import { manifestPath, objectOf, parseManifest, readConfigMap, readContainer, texts } from "../../helpers/manifest.ts";
 
@@ -68,12 +69,8 @@ test("kube-flannel.yml gives each container the least it needs", async () => {
 test("kube-flannel.yml has a configuration list for old and new runtimes, with one plugin", async () => {
   const conflist = await readConfigMap("cni-conf.json");
   expect(readPluginTypes(conflist)).toEqual(["flannel", "bridge", "host-local"]);
-  const list = new Decoder(parseJson(conflist));
-  expect(list.field("name").string()).toBe("cbr0");
-  expect(list.field("cniVersion").string()).toBe("1.0.0");
-  expect(texts(list.field("cniVersions"))).toContain("1.1.0");
-  const [flannel] = list.field("plugins").list();
-  expect(flannel?.field("capabilities").value).toEqual({ portMappings: true });
+  // The one with which the tests add their pods.
+  expect(parseJson(conflist)).toEqual(ownConflist);
 });
 
 test("kube-flannel.yml has the stock network, and options that the installer takes", async () => {

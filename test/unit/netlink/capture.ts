@@ -22,7 +22,16 @@ export const captured = {
 } as const;
 
 /** The files below test/fixtures/netlink. */
-export type CaptureFile = "link" | "address" | "route" | "neighbor" | "dump" | "refusal" | "vlan" | "event";
+export type CaptureFile =
+  | "link"
+  | "address"
+  | "route"
+  | "neighbor"
+  | "dump"
+  | "refusal"
+  | "vlan"
+  | "event"
+  | "nftables";
 
 /** The datagrams of one command, in order. */
 interface Capture {
@@ -43,6 +52,11 @@ export function capturedRequest(file: CaptureFile, command: string): Uint8Array 
   const [datagram] = readCapture(file, command).sent;
   if (datagram === undefined) throw new Error(`Cannot find request of "${command}": nothing was sent`);
   return datagram.subarray(0, new DataView(datagram.buffer).getUint32(0, true));
+}
+
+/** The messages of the one transaction that nft sends for a command, without those that frame it. */
+export function capturedTransaction(command: string): readonly Reply[] {
+  return readCapture("nftables", command).sent.flatMap((datagram) => decodeReplies(datagram).slice(1, -1));
 }
 
 /** All messages that the kernel sent. */

@@ -3,13 +3,8 @@ import { expect, test } from "bun:test";
 import { formatIp, parseIp } from "../../../../src/addr/ip.ts";
 import { Decoder, type JsonObject } from "../../../../src/base/decode.ts";
 import { decodeResult } from "../../../../src/cni/result.ts";
-import {
-  decodeHostPort,
-  hostPortSets,
-  hostPortText,
-  ipProtocols,
-  portEntry,
-} from "../../../../src/firewall/host-ports.ts";
+import { decodeHostPort, hostPortSets, hostPortText, portEntry } from "../../../../src/firewall/host-ports.ts";
+import { ipProtocols } from "../../../../src/firewall/ip-protocols.ts";
 import type { PortForward } from "../../../../src/firewall/host-ports.ts";
 import type { PortMapping, PortSettings } from "../../../../src/plugins/portmap/config.ts";
 import { findHostDevice, planForwards, podAddresses } from "../../../../src/plugins/portmap/plan.ts";

@@ -1,0 +1,29 @@
+/** CHECK, GC and STATUS of the bridge plugin. */
+import { runAll } from "../../base/run-all.ts";
+import { delegateGc, delegateStatus } from "../../cni/delegate.ts";
+import type { CniGcRequest, CniNetworkRequest, CniUpkeep } from "../../cni/plugin.ts";
+import { notAvailableUnless } from "../../cni/status.ts";
+import { checkAttachment } from "./check.ts";
+import { decodeBridgeConfig, ipamTypeOf } from "./config.ts";
+import { removeStaleVeths } from "./gc.ts";
+import { removeStaleRules } from "./rules.ts";
+
+export const bridgeUpkeep: CniUpkeep = { check: checkAttachment, gc, status };
+
+/** Frees the links and, behind them, the addresses of attachments that the runtime no longer knows. */
+function gc(request: CniGcRequest): void {
+  const ipamType = ipamTypeOf(request.config);
+  runAll([
+    (): void => removeStaleVeths(request),
+    (): void => removeStaleRules(request),
+    (): void => {
+      if (ipamType !== "") delegateGc(request, ipamType, request.config.json);
+    },
+  ]);
+}
+
+/** The bridge makes all it needs, so that the configuration and the IPAM plugin decide. */
+function status(request: CniNetworkRequest): void {
+  const { ipamType } = notAvailableUnless(() => decodeBridgeConfig(request.config));
+  if (ipamType !== "") delegateStatus(request, ipamType, request.config.json);
+}

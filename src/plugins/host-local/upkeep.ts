@@ -1,0 +1,11 @@
+/** CHECK, GC and STATUS of the host-local plugin. */
+import type { CniUpkeep } from "../../cni/plugin.ts";
+import { checkAddresses } from "./check.ts";
+import { freeStaleAddresses } from "./gc.ts";
+import { checkAvailability } from "./status.ts";
+
+export const hostLocalUpkeep: CniUpkeep = {
+  check: checkAddresses,
+  gc: freeStaleAddresses,
+  status: checkAvailability,
+};

@@ -1,0 +1,66 @@
+/** `tartan uninstall`, of files and rules; always in a network of the test's own. */
+import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+
+import { runCommand } from "../helpers/command.ts";
+import { executablePath } from "../helpers/executable.ts";
+import { createInstallPlace, type InstallPlace, stockList } from "../helpers/install-place.ts";
+import { createLoneNode } from "../helpers/node-pair.ts";
+import type { TestNetns } from "../helpers/netns.ts";
+import { ruleset } from "../helpers/nftables.ts";
+import { describeWith } from "../helpers/require.ts";
+
+async function uninstall(netns: TestNetns, place: InstallPlace, exitCode = 0): Promise<string> {
+  const places = ["--bin-dir", place.binDirectory, `--net-dir=${place.netDirectory}`];
+  const state = `--state-dir=${place.directory.join("state")}`;
+  const words = [executablePath, "uninstall", ...places, state];
+  const { stdout, stderr } = await netns.run(["env", "-i", "PATH=", ...words], { exitCode });
+  return stdout + stderr;
+}
+
+const requirements = ["root", "executable", "link:vxlan", "link:veth", "tool:nft"] as const;
+await describeWith(requirements, "tartan uninstall", () => {
+  test("takes out files, the daemon's notes and its rules, and leaves data beside them", async () => {
+    await using lone = await createLoneNode();
+    await using place = await createInstallPlace();
+    await place.installList(stockList);
+    const notes = await place.directory.write("state/kube-nodes", "{}");
+    const lease = await place.directory.write("state/leases/config", "{}");
+    await lone.node.startReady(["--ip-masq"]);
+    await lone.node.daemon.stop();
+    const { netns } = lone.node;
+    expect(await ruleset(netns)).toContain("flannel-ipv4");
+    expect(await uninstall(netns, place)).toContain("flannel-ipv4");
+    expect(await ruleset(netns)).toBe("");
+    expect(await place.names()).toEqual([]);
+    expect([existsSync(notes), existsSync(lease)]).toEqual([false, true]);
+    await rm(place.directory.join("state/leases"), { recursive: true });
+    await uninstall(netns, place);
+    expect(existsSync(place.directory.join("state"))).toBe(false);
+  });
+
+  test("leaves a network that has become somebody else's its rules", async () => {
+    await using lone = await createLoneNode();
+    await using place = await createInstallPlace();
+    await place.installList(stockList);
+    await runCommand(["cp", "-f", "/bin/true", place.plugin("flannel")]);
+    await lone.node.startReady(["--ip-masq"]);
+    await lone.node.daemon.stop();
+    const before = await ruleset(lone.node.netns);
+    expect(await uninstall(lone.node.netns, place)).toContain("somebody else's");
+    expect(await ruleset(lone.node.netns)).toBe(before);
+    expect(await place.names()).toEqual(["bin/flannel", "net.d/10-flannel.conflist"]);
+  });
+
+  test("knows no other word, and no file where only rules are to go", async () => {
+    for (const [words, wanted] of [
+      [["--everything"], 'unknown option "--everything"'],
+      [["--rules", "--bin-dir=/b"], 'option "--bin-dir" does not go with "--rules"'],
+      [["--bin-dir"], 'option "--bin-dir" needs a value'],
+    ] as const) {
+      const { stderr } = await runCommand([executablePath, "uninstall", ...words], { exitCode: 2 });
+      expect(stderr).toStartWith(`tartan uninstall: ${wanted}`);
+    }
+  });
+});
