@@ -26,6 +26,7 @@ const debianPackages = [
   "libc6-dev",
   "nftables",
   "openssl",
+  "procps",
   "qemu-user",
   "runc",
   "strace",

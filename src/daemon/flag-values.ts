@@ -22,9 +22,9 @@ export class FlagValues {
     return typeof value === "boolean" ? value : initial;
   }
 
-  /** Every value that was given to a flag. */
+  /** Every value that was given to a flag; an empty one gives nothing. */
   given(name: string): readonly string[] {
-    return this.#given.filter((flag) => flag.name === name).map(({ value }) => value);
+    return this.#given.filter((flag) => flag.name === name && flag.value !== "").map(({ value }) => value);
   }
 
   /** Throws a FlagError that says how the flag was given and what it should be. */

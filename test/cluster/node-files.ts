@@ -90,7 +90,7 @@ export function kubeletConfig(cgroup: string, authority: string): string {
  */
 export function nodeSetup(hostName: string): string {
   return `
-hostname ${hostName}
+echo ${hostName} >/proc/sys/kernel/hostname
 mkdir -p "$root/cgroups" "$root/log" "$root/var/lib/kubelet/manifests"
 mount --rbind /sys/fs/cgroup "$root/cgroups"
 mount -t sysfs sysfs /sys

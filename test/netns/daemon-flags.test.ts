@@ -7,6 +7,7 @@ import { describeWith } from "../helpers/require.ts";
 await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld", () => {
   for (const { flags, env, words } of [
     { flags: [], words: /etcd.* is not built yet; give --kube-subnet-mgr or --lease-dir DIR/ },
+    { flags: ["-kube-subnet-mgr"], words: /env variables POD_NAME and POD_NAMESPACE must be set/ },
     {
       flags: ["-etcd-endpoints=http://127.0.0.1:1"],
       words: /Cannot use --etcd-endpoints with value "http:..127.0.0.1:1": the lease source etcd is not built yet/,
@@ -18,6 +19,11 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     },
     { flags: ["--lease-dir", "/tmp", "word"], words: /Cannot use argument "word": it is no flag/ },
     { flags: ["--lease-dir"], words: /Cannot use flag --lease-dir: its value is missing/ },
+    {
+      flags: [],
+      env: { FLANNELD_KUBE_SUBNET_MGR: "true" },
+      words: /env variables POD_NAME and POD_NAMESPACE must be set/,
+    },
     {
       flags: [],
       env: { FLANNELD_ETCD_PREFIX: "/x" },
@@ -110,6 +116,16 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     expect(await node.overlay()).toEqual([]);
     expect(await cluster.listLeases()).toEqual([]);
   });
+
+  for (const flag of ["--iface-regex=^192\\.168\\.", "--iface-regex=^eth[0-9]+$", "--iface-can-reach=192.168.1.254"]) {
+    test(`finds its interface by ${flag}`, async () => {
+      await using lone = await createLoneNode();
+      const { node } = lone;
+      await node.netns.ip("route", "delete", "default");
+      await node.startReady([flag]);
+      expect(node.log).toContain("external interface eth0 (#2): address 192.168.1.1,");
+    });
+  }
 
   test("waits for an interface that is not there yet", async () => {
     await using lone = await createLoneNode();

@@ -99,6 +99,15 @@ test("ByteWriter patches lengths after it has grown", () => {
   expect(bytesToHex(writer.finish().subarray(0, 6))).toBe("04030201bbaa");
 });
 
+test("ByteWriter hands out copies of what was written, and begins anew with zeros", () => {
+  const writer = new ByteWriter(4).u32(0x01020304).u32(0xffffffff);
+  const first = writer.take();
+  const second = writer.zeros(8).u8(1).take();
+  expect(bytesToHex(first)).toBe("04030201ffffffff");
+  expect(bytesToHex(second)).toBe("000000000000000001");
+  expect(writer.length).toBe(0);
+});
+
 test("allocate() gives memory that stays where it is when its buffer is touched", () => {
   const bytes = allocate(16);
   const before = bytes.buffer;

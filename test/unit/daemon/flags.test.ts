@@ -39,6 +39,7 @@ test.each<readonly [readonly string[], Partial<DaemonOptions>]>([
     ["--lease-dir=/l", "--iface-regex=^eth", "-iface-regex", "(?i)^ENS[0-9]", "--iface-can-reach=10.0.0.1"],
     { interfacePatterns: [/^eth/, /^ENS[0-9]/i], reach: parseIp("10.0.0.1") },
   ],
+  [["--lease-dir=/l", "--iface-regex=", "--iface="], {}],
   [["--lease-dir=/l", "--state-dir=/s"], { stateDirectory: "/s" }],
   [
     ["--lease-dir=/l", "--iptables-forward-rules=false", "-v", "0"],
