@@ -1,3 +1,4 @@
+import { Decoder, parseJson } from "../../src/base/decode.ts";
 import { startCapture } from "./capture.ts";
 import type { RealNode } from "./cluster-node.ts";
 import { findResult } from "./node-state.ts";
@@ -50,8 +51,21 @@ async function showPod(node: RealNode, pod: PodState, say: Say): Promise<void> {
   await showCommand(node, `ls ${result.sandbox}`, say);
   await showCommand(node, `nsenter --net=${result.sandbox} ip addr show`, say);
   await showCommand(node, `ip addr show ${result.interfaces[1] ?? ""}`, say);
-  await showCommand(node, `cat /var/lib/cni/results/${result.file}`, say);
+  await showResult(node, `/var/lib/cni/results/${result.file}`, say);
   await showCommand(node, `cat /var/lib/cni/networks/cbr0/${pod.address}`, say);
+}
+
+/** What of the runtime's file is for people: the rest is the configuration, encoded. */
+async function showResult(node: RealNode, path: string, say: Say): Promise<void> {
+  const file = new Decoder(parseJson(await node.read(path)));
+  const result = file.field("result");
+  const shown = {
+    networkName: file.field("networkName").value,
+    interfaces: result.field("interfaces").value,
+    ips: result.field("ips").value,
+  };
+  const filter = "'{networkName, interfaces: .result.interfaces, ips: .result.ips}'";
+  say(`\n[${node.name}]# jq ${filter} ${path}\n${JSON.stringify(shown, undefined, 2)}`);
 }
 
 async function showPing(
