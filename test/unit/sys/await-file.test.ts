@@ -75,12 +75,16 @@ test("awaitFile() gives up when the time is over, however much happens beside", 
 test("awaitFile() says where it cannot look, and leaves no descriptor open", async () => {
   await using directory = await createTemporaryDirectory();
   const path = await directory.write("file", "");
+  const before = inotifyDescriptors();
   expect(() => awaitFile(`${path}/subnet.env`, 100)).toThrow("Cannot watch directory");
   expect(awaitFile(directory.join("subnet.env"), 1)).toBe(false);
-  // Other descriptors come and go with the runtime.
-  const links = readdirSync("/proc/self/fd").map((name) => findLink(`/proc/self/fd/${name}`));
-  expect(links.filter((link) => link.includes("inotify"))).toEqual([]);
+  expect(inotifyDescriptors().filter((name) => !before.includes(name))).toEqual([]);
 });
+
+/** Other descriptors come and go with the runtime, and those of other tests are theirs. */
+function inotifyDescriptors(): readonly string[] {
+  return readdirSync("/proc/self/fd").filter((name) => findLink(`/proc/self/fd/${name}`).includes("inotify"));
+}
 
 /** The directory's own descriptor has gone when its entry is read. */
 function findLink(path: string): string {
