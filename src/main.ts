@@ -1,9 +1,9 @@
 /**
  * The executable's entry: picks the program by the base name it was called by, as busybox does. `process.argv0` is that
- * name through symbolic links, hard links and copies; `process.argv[0]` is not. What every pod needs of the plugins' code is
- * loaded with this file, the code of the others only when they are called.
+ * name through symbolic links, hard links and copies; `process.argv[0]` is not. Each program's code is loaded when it is
+ * called; VERSION, by which a runtime finds out what a plugin speaks, needs none of it.
  */
-import { runPlugin } from "./plugins/main.ts";
+import { versionAnswer } from "./cni/version.ts";
 
 const plugins = ["flannel", "bridge", "host-local", "loopback", "portmap"];
 const daemon = "flanneld";
@@ -11,13 +11,23 @@ const installer = "install-cni";
 
 function run(name: string, args: readonly string[]): void {
   if (plugins.includes(name)) {
-    runPlugin(name);
+    if (process.env["CNI_COMMAND"] === "VERSION") console.log(versionAnswer);
+    else runLater(name, () => runPlugin(name));
     return;
   }
   // A plugin ends before compiled code could pay for itself, so that build.ts raises the thresholds 1,000-fold for all
   // programs; those that go on take the usual ones back.
   Bun.unsafe.setJITPolicy(1);
-  runLong(name, args).catch((error: unknown) => reportUnusable(name, error));
+  runLater(name, () => runLong(name, args));
+}
+
+function runLater(name: string, work: () => Promise<void>): void {
+  work().catch((error: unknown) => reportUnusable(name, error));
+}
+
+async function runPlugin(name: string): Promise<void> {
+  const { runPlugin: runHere } = await import("./plugins/main.ts");
+  runHere(name);
 }
 
 async function runLong(name: string, args: readonly string[]): Promise<void> {

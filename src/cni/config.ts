@@ -2,7 +2,8 @@ import { Decoder, DecodeError, type JsonObject, parseJson } from "../base/decode
 import { isCniName } from "./environment.ts";
 import { CniError, cniCode } from "./error.ts";
 import { type CniResult, decodeResult } from "./result.ts";
-import { checkVersion, type CniVersion } from "./version.ts";
+import type { CniVersion } from "./version.ts";
+import { checkVersion } from "./version-check.ts";
 
 /** A plugin's configuration: what every plugin's has, and the whole of it for what is the plugin's own. */
 export interface PluginConfig {

@@ -14,7 +14,8 @@ import { CniError, cniCode, encodeError, toCniError } from "./error.ts";
 import { decodeValidAttachments } from "./attachments.ts";
 import type { CniNetworkRequest, CniPlugin, CniRequest } from "./plugin.ts";
 import { encodeResult } from "./result-encode.ts";
-import { checkVerbVersion, cniVersions, isCniVersion, newestVersion } from "./version.ts";
+import { cniVersions, isCniVersion, newestVersion, versionAnswer } from "./version.ts";
+import { checkVerbVersion } from "./version-check.ts";
 
 /** What a plugin has of its process; a test hands in its own. */
 export interface PluginProcess {
@@ -61,7 +62,7 @@ function run(name: string, plugins: Plugins, own: PluginProcess): number {
     }
     const environment = readEnvironment(own.environment);
     if (environment.command === "VERSION") {
-      own.writeStdout(`${JSON.stringify({ cniVersion: newestVersion, supportedVersions: cniVersions })}\n`);
+      own.writeStdout(`${versionAnswer}\n`);
       return 0;
     }
     document = parseConfig(readStdin(own));

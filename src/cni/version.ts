@@ -1,5 +1,3 @@
-import { CniError, cniCode } from "./error.ts";
-
 /** Every version of the CNI specification there is, oldest first; all are spoken. */
 export const cniVersions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 
@@ -9,10 +7,8 @@ export type CniVersion = (typeof cniVersions)[number];
 /** The version that VERSION and errors without a configuration are told in. */
 export const newestVersion: CniVersion = "1.1.0";
 
-/** Verbs that a configuration must be new enough for. */
-export type LaterVerb = "CHECK" | "GC" | "STATUS";
-
-const firstVersions: Readonly<Record<LaterVerb, CniVersion>> = { CHECK: "0.4.0", GC: "1.1.0", STATUS: "1.1.0" };
+/** The answer to VERSION, the same for every plugin. */
+export const versionAnswer: string = JSON.stringify({ cniVersion: newestVersion, supportedVersions: cniVersions });
 
 export function isCniVersion(text: string): text is CniVersion {
   for (const version of cniVersions) if (version === text) return true;
@@ -22,47 +18,4 @@ export function isCniVersion(text: string): text is CniVersion {
 /** True when `version` is `minimum` or a later one. */
 export function isAtLeast(version: CniVersion, minimum: CniVersion): boolean {
   return cniVersions.indexOf(version) >= cniVersions.indexOf(minimum);
-}
-
-/** The version of a configuration; it has to be one of the list to the letter. Throws a CniError, code 1. */
-export function checkVersion(text: string): CniVersion {
-  if (isCniVersion(text)) return text;
-  const supported = cniVersions.map((version) => `"${version}"`).join(" ");
-  const details = `config is "${text}", plugin supports [${supported}]`;
-  throw new CniError(cniCode.incompatibleVersion, "incompatible CNI versions", details);
-}
-
-/**
- * Checks that a configuration's version has the verb. Throws a CniError: code 6 for a text that is no version, code 1
- * for one too old for the verb or newer than all that is known.
- */
-export function checkVerbVersion(verb: LaterVerb, text: string): void {
-  const numbers = parseVersion(text);
-  if (compareNumbers(numbers, parseVersion(firstVersions[verb])) < 0) {
-    throw new CniError(cniCode.incompatibleVersion, `config version does not allow ${verb}`);
-  }
-  if (compareNumbers(numbers, parseVersion(newestVersion)) > 0) {
-    throw new CniError(cniCode.incompatibleVersion, `plugin version does not allow ${verb}`);
-  }
-}
-
-/** Major, minor and micro; parts that are left out count as 0 (cni, pkg/version: ParseVersion). */
-function parseVersion(text: string): readonly number[] {
-  const parts = text.split(".");
-  if (parts.length > 3) throw new CniError(cniCode.decodingFailure, `invalid version "${text}": too many parts`);
-  return ["major", "minor", "micro"].map((name, index) => {
-    const part = parts[index] ?? "0";
-    if (!/^[+-]?\d+$/.test(part)) {
-      throw new CniError(cniCode.decodingFailure, `failed to convert ${name} version part "${part}"`);
-    }
-    return Number(part);
-  });
-}
-
-function compareNumbers(left: readonly number[], right: readonly number[]): number {
-  for (const [index, number] of left.entries()) {
-    const difference = number - (right[index] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }

@@ -43,7 +43,10 @@ await describeWith(["root", "executable"], "the executable", () => {
     const command = await runCommand([...limited, executablePath, "version"], { exitCode: 1 });
     expect(command.stderr).toContain(forbidden);
     expect(command.stderr.trimEnd()).not.toContain("\n");
-    const plugin = await runCommand([...limited, executablePath, "bridge"], { env: version, exitCode: 1 });
+    const plugin = await runCommand([...limited, executablePath, "bridge"], {
+      env: { CNI_COMMAND: "ADD" },
+      exitCode: 1,
+    });
     const error = new Decoder(parseJson(plugin.stdout));
     expect(error.field("code").integer()).toBe(999);
     expect(error.field("msg").string()).toContain(forbidden);

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 
 import { CniError } from "../../../src/cni/error.ts";
-import { checkVerbVersion, checkVersion, cniVersions, isAtLeast } from "../../../src/cni/version.ts";
+import { cniVersions, isAtLeast } from "../../../src/cni/version.ts";
+import { checkVerbVersion, checkVersion } from "../../../src/cni/version-check.ts";
 
 function problem(work: () => void): string | undefined {
   try {
