@@ -158,16 +158,19 @@ export class NodeWatch {
     this.#listing = true;
     this.#listener.listBegins();
     let query = `?limit=${pageSize}`;
+    let version: string;
     for (;;) {
       const page = await this.#page(query);
       for (const { record, condition } of page.records) this.#listener.event({ kind: "present", record, condition });
-      this.#version = page.resourceVersion;
+      version = page.resourceVersion;
       if (page.next === "") break;
       query = `?limit=${pageSize}&continue=${encodeURIComponent(page.next)}`;
     }
+    // Not before the last page: a list that broke off is begun anew, not followed.
+    this.#version = version;
     this.#listing = false;
     this.#listener.listEnds();
-    await this.#watch(this.#version);
+    await this.#watch(version);
   }
 
   async #page(query: string): Promise<NodePage> {
