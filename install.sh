@@ -19,7 +19,7 @@ Usage: install.sh [OPTION]...
   --executable FILE    what is installed (default: tartan or dist/tartan beside this script)
   --lease-dir DIR      leases come from this directory, for nodes that are one machine (default: /var/lib/tartan/leases)
   --kubeconfig FILE    leases come from Kubernetes, with this kubeconfig
-  --node-name NAME     the node's name in Kubernetes (default: the host name)
+  --node-name NAME     the node's name in Kubernetes (default: the host name, in lower case)
   --network CIDR       the cluster's network, where there is no configuration yet (default: 10.244.0.0/16)
   --iface NAME         the interface to the other nodes (default: that of the default route)
   --public-ip ADDRESS  the address that other nodes send to (default: the interface's)
@@ -151,13 +151,16 @@ network_config() {
 	printf '{ "Network": "%s", "Backend": { "Type": "vxlan" } }\n' "${network:-10.244.0.0/16}"
 }
 
+# As the kubelet names its node.
+default_node_name() { uname -n | tr '[:upper:]' '[:lower:]'; }
+
 settings() {
 	echo "# Written by install.sh. Each is a flag of flanneld; flanneld --help lists them all."
 	if [ -n "$kubeconfig" ]; then
 		echo "FLANNELD_KUBE_SUBNET_MGR=true"
 		echo "FLANNELD_KUBECONFIG_FILE=$kubeconfig"
 		echo "FLANNELD_NET_CONFIG_PATH=$settings_dir/net-conf.json"
-		echo "NODE_NAME=${node_name:-$(uname -n)}"
+		echo "NODE_NAME=${node_name:-$(default_node_name)}"
 	else
 		echo "FLANNELD_LEASE_DIR=${lease_dir:-$default_leases}"
 	fi

@@ -165,6 +165,9 @@ await describeWith(requirements, "install.sh", () => {
       "",
     ]);
     expect((await machine.run(["cat", "/etc/tartan/net-conf.json"])).stdout).toContain('"Network": "10.244.0.0/16"');
+    await machine.run(["hostname", "Node-7"]);
+    await runScript(["--kubeconfig=/etc/kubernetes/kubelet.conf", "--no-start"]);
+    expect((await machine.run(["cat", "/etc/tartan/flanneld.env"])).stdout).toContain("\nNODE_NAME=node-7\n");
     await runScript(["--uninstall", "--purge"]);
   });
 

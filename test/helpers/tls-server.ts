@@ -32,6 +32,7 @@ export type Answer = (request: SeenRequest, connection: Connection) => void;
 export class TlsServer implements Disposable {
   readonly requests: SeenRequest[] = [];
   answer: Answer;
+  #connections = 0;
   readonly #listener: TCPSocketListener<State>;
 
   constructor(answer: Answer, tls?: Certificate, clientAuthority?: string) {
@@ -55,7 +56,9 @@ export class TlsServer implements Disposable {
       socket: {
         open: (socket): void => {
           socket.data = { text: "" };
+          this.#connections++;
         },
+        close: (): void => void this.#connections--,
         data: (socket, bytes): void => this.#take(socket, bytes),
         error: (): void => undefined,
       },
@@ -64,6 +67,11 @@ export class TlsServer implements Disposable {
 
   get port(): number {
     return this.#listener.port;
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#connections;
   }
 
   [Symbol.dispose](): void {

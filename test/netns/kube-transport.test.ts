@@ -6,6 +6,7 @@ import { type Endpoint, exchange, type TransportLimits } from "../../src/sources
 import { createAuthority } from "../helpers/certificates.ts";
 import { rejection } from "../helpers/rejection.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
+import { waitUntil } from "../helpers/wait-until.ts";
 import { type Answer, chunk, chunkedHead, TlsServer, wholeAnswer } from "../helpers/tls-server.ts";
 
 const directory = await createTemporaryDirectory();
@@ -166,9 +167,22 @@ test("exchange() ends at once when it is told to, and closes the connection", as
   const abort = new AbortController();
   using server = new TlsServer((_, connection) => connection.write(chunkedHead), good);
   const asked = ask(server, {}, { signal: abort.signal });
-  await Bun.sleep(100);
+  await waitUntil("it has asked", () => server.requests.length === 1);
+  expect(server.connections).toBe(1);
   abort.abort(new Error("enough"));
   expect(await rejection(asked)).toHaveProperty("message", "enough");
+  await waitUntil("the connection is closed", () => server.connections === 0);
+});
+
+test("exchange() sends a body that is larger than the connection takes at once", async () => {
+  using server = new TlsServer(hello, good);
+  const body = "0123456789".repeat(400_000);
+  const endpoint = { host: "127.0.0.1", port: server.port, tls };
+  const request = { method: "PATCH", path: "/y", headers: { "Content-Type": "text/plain" }, body } as const;
+  const receiver = { head: (): void => undefined, body: (): void => undefined };
+  await exchange(endpoint, request, { receiver, limits, signal: new AbortController().signal });
+  expect(server.requests[0]?.method).toBe("PATCH");
+  expect(server.requests[0]?.body === body).toBe(true);
 });
 
 test("exchange() names the server that nobody listens for", async () => {

@@ -160,6 +160,19 @@ test("NodeWatch lists anew when a page's continuation has expired", async () => 
   expect(following.told.some((line) => line.startsWith("lost"))).toBe(false);
 });
 
+test("NodeWatch lists anew, from the first page on, when a page fails", async () => {
+  using following = follow([refuse(422), page(["a"], "50", "more"), refuse(503), page(["a", "b"], "55"), stream([])]);
+  await waitUntil("it watches", () => following.told.includes("live"));
+  expect(following.queries.slice(1)).toEqual([
+    "limit=500",
+    "limit=500&continue=more",
+    "limit=500",
+    "watch=1&resourceVersion=55",
+  ]);
+  const told = following.told.filter((line) => !line.startsWith("lost"));
+  expect(told).toEqual(["begin", "present a", "begin", "present a", "present b", "end", "live"]);
+});
+
 test("NodeWatch goes on behind the last bookmark after a clean end and after a cut", async () => {
   const bookmark = event("BOOKMARK", { name: "", resourceVersion: "200" });
   using following = follow([

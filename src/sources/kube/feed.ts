@@ -2,6 +2,7 @@ import { errorText } from "../../base/error.ts";
 import type { KubeApi } from "./api.ts";
 import { askNodeName, type NodeIdentity } from "./node-name.ts";
 import type { NodeDecoder } from "./node-record.ts";
+import { drawWait, pause } from "./pause.ts";
 import type { WatchTiming } from "./timing.ts";
 import { NodeWatch, type NodeWatchListener } from "./watch.ts";
 
@@ -35,7 +36,6 @@ async function learnName({ api, identity, timing, signal }: NodeFeed, listener: 
       signal.throwIfAborted();
       listener.lost(errorText(error));
     }
-    await Bun.sleep(wait);
-    signal.throwIfAborted();
+    await pause(drawWait(wait), signal);
   }
 }

@@ -208,8 +208,7 @@ export class KubeLeaseSource implements LeaseSource {
     if (kept === undefined || !this.#mayRestore()) return;
     if (identity.kind === "node" && identity.name !== kept.own.name) return;
     this.#takeName(kept.own.name);
-    for (const [name, text] of kept.texts) this.#table.restore(name, text);
-    this.#table.put(kept.own, undefined);
+    this.#table.restore(kept);
     this.#restored = true;
     this.#changeSoon();
   }

@@ -2,6 +2,7 @@ import { errorText } from "../../base/error.ts";
 import { type Lease, type NodeWishes, noWishes } from "../../lease/lease.ts";
 import { sameAttributes } from "../../lease/lease-json.ts";
 import type { NetworkConfig } from "../../lease/network-config.ts";
+import type { KeptNodes } from "./cache.ts";
 import { isManaged, leaseOfText, nodeText, wishesOf } from "./node-lease.ts";
 import type { NetworkCondition, NodeRecord } from "./node-record.ts";
 
@@ -102,15 +103,14 @@ export class NodeTable {
     if (isOwn && isOlder(record, this.#own?.record)) return false;
     const ownNews = isOwn && this.#putOwn({ record, condition });
     if (!isManaged(record.annotations)) return this.#drop(name) || ownNews;
-    return this.restore(name, nodeText(record)) || ownNews;
+    return this.#putText(name, nodeText(record)) || ownNews;
   }
 
-  /** As `put`, from a text that was kept. */
-  restore(name: string, text: string): boolean {
-    const before = this.#entries.get(name);
-    if (before?.text === text) return false;
-    this.#set(name, text, before?.lease);
-    return true;
+  /** Takes what an earlier process kept, but for the nodes of which a listing has told already: that is newer. */
+  restore({ own, texts }: KeptNodes): void {
+    for (const [name, text] of texts) if (this.#listed?.has(name) !== true) this.#putText(name, text);
+    // Not as named by the listing: it may be gone.
+    if (this.#listed?.has(own.name) !== true) this.#putOwn({ record: own, condition: undefined });
   }
 
   /** A node was deleted. True when that is news. */
@@ -118,6 +118,13 @@ export class NodeTable {
     const ownNews = name === this.#ownName && this.#own !== undefined;
     if (ownNews) this.#removeOwn();
     return this.#drop(name) || ownNews;
+  }
+
+  #putText(name: string, text: string): boolean {
+    const before = this.#entries.get(name);
+    if (before?.text === text) return false;
+    this.#set(name, text, before?.lease);
+    return true;
   }
 
   #drop(name: string): boolean {

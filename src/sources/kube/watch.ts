@@ -2,6 +2,7 @@ import { errorText } from "../../base/error.ts";
 import { ApiError, type ApiReceiver, type KubeApi, protobufType } from "./api.ts";
 import { FrameSplitter } from "./frames.ts";
 import type { NodeDecoder } from "./node-record.ts";
+import { drawWait, pause } from "./pause.ts";
 import type { WatchTiming } from "./timing.ts";
 import type { TransportLimits } from "./transport.ts";
 import { decodeNodeEvent, decodeNodePage, type NodeEvent, type NodePage } from "./watch-event.ts";
@@ -117,7 +118,6 @@ export class NodeWatch {
     }
   }
 
-  /** Half of it is drawn, so that the nodes of a cluster do not all come back at once. */
   #nextPause(wasSteady: boolean): number {
     if (wasSteady) {
       this.#failures = 0;
@@ -126,7 +126,7 @@ export class NodeWatch {
     const { firstRetryMs, longestRetryMs } = this.#timing;
     const longest = Math.min(firstRetryMs * 2 ** this.#failures, longestRetryMs);
     this.#failures++;
-    return longest * (0.5 + Math.random() / 2);
+    return drawWait(longest);
   }
 
   /**
@@ -158,16 +158,19 @@ export class NodeWatch {
     this.#listing = true;
     this.#listener.listBegins();
     let query = `?limit=${pageSize}`;
+    let version: string;
     for (;;) {
       const page = await this.#page(query);
       for (const { record, condition } of page.records) this.#listener.event({ kind: "present", record, condition });
-      this.#version = page.resourceVersion;
+      version = page.resourceVersion;
       if (page.next === "") break;
       query = `?limit=${pageSize}&continue=${encodeURIComponent(page.next)}`;
     }
+    // Not before the last page: a list that broke off is begun anew, not followed.
+    this.#version = version;
     this.#listing = false;
     this.#listener.listEnds();
-    await this.#watch(this.#version);
+    await this.#watch(version);
   }
 
   async #page(query: string): Promise<NodePage> {
@@ -270,20 +273,6 @@ function isGone(error: unknown): boolean {
 /** The feature may be switched on and yet refused, by an answer or as the first event (with an etcd before 3.4.31). */
 function isRefusal(error: unknown): boolean {
   return (error instanceof WatchError || error instanceof ApiError) && refusals.has(error.code);
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", stop);
-  const timer = setTimeout(resolve, milliseconds);
-  return promise.finally(() => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
-  });
-
-  function stop(): void {
-    reject(signal.reason);
-  }
 }
 
 function ignore(): void {

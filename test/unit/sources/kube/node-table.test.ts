@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { formatIp } from "../../../../src/addr/ip.ts";
 import { parseNetworkConfig } from "../../../../src/lease/network-config.ts";
 import { type AnnotationName, isAnnotationName } from "../../../../src/sources/kube/annotations.ts";
-import { annotationsOf, checkContained, podSubnets } from "../../../../src/sources/kube/node-lease.ts";
+import { annotationsOf, checkContained, nodeText, podSubnets } from "../../../../src/sources/kube/node-lease.ts";
 import type { NodeRecord } from "../../../../src/sources/kube/node-record.ts";
 import { NodeTable } from "../../../../src/sources/kube/node-table.ts";
 import { attributesOf } from "../../../helpers/lease-store.ts";
@@ -101,6 +101,33 @@ test("NodeTable reports what it cannot use once, and keeps what the node said be
   tested.table.put(record("own", { cidrs: ["10.244.2.0/24"], annotations: { "backend-data": "{" } }), undefined);
   expect(shown(tested)).toEqual(["10.244.1.0-24 1.1.1.1"]);
   expect(tested.lines[1]).toContain('Cannot use node "own", it is skipped: annotation backend-data cannot be read');
+});
+
+test("NodeTable restores what was kept, but over nothing of which the listing under way has told", () => {
+  const tested = tableOf();
+  const kept = ["a", "b", "c"].map((name, index) => {
+    const node = record(name, { cidrs: [`10.244.${index + 1}.0/24`], annotations: { "public-ip": "9.9.9.9" } });
+    return [name, nodeText(node)] as const;
+  });
+  const old = record("own", { version: "", cidrs: ["10.244.9.0/24"] });
+  tested.table.beginList();
+  tested.table.put(record("a"), undefined);
+  tested.table.put(record("b", { cidrs: ["10.244.2.0/24"], annotations: { "kube-subnet-manager": "" } }), undefined);
+  tested.table.put(record("own", { version: "7", cidrs: ["10.244.8.0/24"] }), undefined);
+  tested.table.restore({ own: old, texts: kept });
+  expect(shown(tested)).toEqual(["10.244.1.0-24 1.1.1.1", "10.244.8.0-24 1.1.1.1", "10.244.3.0-24 9.9.9.9"]);
+  expect(tested.table.own?.record.podCidrs).toEqual(["10.244.8.0/24"]);
+  tested.table.endList();
+  expect(shown(tested)).toEqual(["10.244.1.0-24 1.1.1.1", "10.244.8.0-24 1.1.1.1"]);
+});
+
+test("NodeTable forgets a node of its own that was restored and that the listing does not name", () => {
+  const { table } = tableOf();
+  table.beginList();
+  table.restore({ own: record("own"), texts: [["own", nodeText(record("own"))]] });
+  expect(table.own).toBeDefined();
+  table.endList();
+  expect([table.own, table.leases.size]).toEqual([undefined, 0]);
 });
 
 test("NodeTable passes over what a watch tells of this node later than an answer did, until a listing begins", () => {

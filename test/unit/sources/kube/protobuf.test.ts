@@ -121,7 +121,7 @@ test("decodeNodePage() reads a list's nodes, its version and where it goes on", 
   expect(page.records.map(({ condition }) => condition?.reason)).toEqual(["FlannelIsUp", undefined]);
 });
 
-test("NodeDecoder takes podCIDR of an object that has no podCIDRs, and any order of fields", () => {
+test("NodeDecoder takes podCIDR of an object that has no podCIDRs, and an object that has nothing", () => {
   const { object } = openEnvelope(encodeObject("Node", [[2, [[1, "10.244.9.0/24"]]]]));
   expect(reading.nodes.decode(object).podCidrs).toEqual(["10.244.9.0/24"]);
   const empty = openEnvelope(encodeObject("Node", []));
