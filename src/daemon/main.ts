@@ -12,6 +12,7 @@ import { type Invocation, parseInvocation, usageText } from "./flags.ts";
 import { serveHealth } from "./health.ts";
 import { Settling, startSmall } from "./memory.ts";
 import { Node } from "./node.ts";
+import { PodRules } from "./pod-rules.ts";
 import { LookSchedule } from "./schedule.ts";
 import { openSource, readKubeconfigCommand, writeKubeconfig } from "./source.ts";
 import { Traffic } from "./traffic.ts";
@@ -69,7 +70,8 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
     const source = parts.use(openSource(options, log));
     log.info(`${versionLine}: flanneld starts with leases from ${source.name}`);
     for (const note of notes) log.info(note);
-    const traffic = new Traffic(parts.use(new NetlinkSocket(NETLINK_NETFILTER)), log);
+    const netfilter = parts.use(new NetlinkSocket(NETLINK_NETFILTER));
+    const traffic = new Traffic(netfilter, log);
     const node = new Node({ options, source, socket, traffic, log });
     const settling = parts.use(new Settling());
     const schedule = parts.use(
@@ -81,7 +83,8 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
       }, end.reject),
     );
     // What was missing held back subnet.env, or is tried again with the rest.
-    const trafficWatch = parts.use(new TrafficWatch(traffic, () => schedule.ask(), end.reject));
+    const pods = parts.use(new PodRules({ netfilter, route: socket, log, failed: end.reject }));
+    const trafficWatch = parts.use(new TrafficWatch(traffic, pods, () => schedule.ask(), end.reject));
     if (options.health.port !== 0) {
       parts.use(
         serveHealth(options.health, {

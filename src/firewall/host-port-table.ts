@@ -97,9 +97,14 @@ export function prepareHostPorts(socket: NetlinkSocket, bit: number): readonly R
 
 /** The mark bits for which there are sets. */
 export function presentBits(socket: NetlinkSocket): readonly number[] {
+  return bitsOf(listSets(socket, podTable).map(({ name }) => name));
+}
+
+/** The mark bits for which sets of these names are. Pure. */
+export function bitsOf(names: readonly string[]): readonly number[] {
   const marker = `_${portMapName(4, false)}`;
   const bits: number[] = [];
-  for (const { name } of listSets(socket, podTable)) {
+  for (const name of names) {
     if (name.startsWith("snat") && name.endsWith(marker)) bits.push(Number(name.slice(4, -marker.length)));
   }
   return bits;

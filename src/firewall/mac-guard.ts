@@ -16,7 +16,7 @@ export const guardTable: Table = { family: n.NFPROTO_BRIDGE, name: "tartan" };
 
 const guarded = "guarded";
 const allowed = "allowed";
-const guardIndex = "guarded_pods";
+export const guardIndex = "guarded_pods";
 /** include/uapi/linux/netfilter_bridge.h: NF_BR_PRI_NAT_DST_BRIDGED */
 const priority = -300;
 /** Offset of the source in a frame. */

@@ -16,7 +16,7 @@ import { addressField, loadDestination, loadSource, matchFamily, matchNetworkByt
 import { indexKey, type PodEntry, type PodSets } from "./pod-sets.ts";
 import { planPart, podTable, type TablePart } from "./pod-table.ts";
 
-const masqueradeIndex = "masquerade_pods";
+export const masqueradeIndex = "masquerade_pods";
 const setPrefix = "masquerade_";
 
 export const masqueradeSets: PodSets = {
@@ -61,7 +61,12 @@ export function masqueradePart(pods: readonly Cidr[]): TablePart {
 
 /** The subnets for which there are sets. */
 export function presentSubnets(socket: NetlinkSocket): readonly Cidr[] {
-  return listSets(socket, podTable).flatMap(({ name }) => {
+  return subnetsOf(listSets(socket, podTable).map(({ name }) => name));
+}
+
+/** The subnets for which sets of these names are. Pure. */
+export function subnetsOf(names: readonly string[]): readonly Cidr[] {
+  return names.flatMap((name) => {
     const subnet = name.startsWith(setPrefix) ? findCidr(name.slice(setPrefix.length).replaceAll("-", ":")) : undefined;
     return subnet === undefined ? [] : [subnet];
   });

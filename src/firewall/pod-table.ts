@@ -32,8 +32,12 @@ export interface TablePart {
 const comment = "tartan: host ports and masquerade of pods";
 
 /** The requests that make of a part what is missing; all of them are harmless where nothing is. */
-export function planPart(socket: NetlinkSocket, { table, sets, chains }: TablePart): readonly Request[] {
-  const present = listRules(socket, table);
+export function planPart(socket: NetlinkSocket, part: TablePart): readonly Request[] {
+  return makePart(part, listRules(socket, part.table));
+}
+
+/** The requests that make a part where these rules are. Pure. */
+export function makePart({ table, sets, chains }: TablePart, present: readonly FoundRule[]): readonly Request[] {
   return [
     addTable(table, comment),
     ...sets.map((set) => addSet({ ...set, table, interval: false, comment: undefined })),

@@ -38,7 +38,7 @@ export class NetlinkEvents implements Disposable {
       setOption(this.#fd, socketConstants.SOL_SOCKET, socketConstants.SO_RCVBUFFORCE, receiveBufferSize);
       bindSocket(this.#fd, netlinkAddress());
       for (const group of groups) setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
-      this.#subscription = onReadable(this.#fd, () => this.#drain());
+      this.#subscription = onReadable(this.#fd, () => this.drain());
     } catch (error) {
       this.#fd[Symbol.dispose]();
       throw error;
@@ -54,10 +54,12 @@ export class NetlinkEvents implements Disposable {
   }
 
   /**
+   * Tells the listener of all that is queued; called by itself, and by who wants to know of everything until now.
+   *
    * A loss is told only when nothing is left to read: until then the kernel drops each further event and does not say so
    * again (net/netlink/af_netlink.c: netlink_overrun, netlink_rcv_wake). What is still queued needs no telling then.
    */
-  #drain(): void {
+  drain(): void {
     let lost = false;
     while (!this.#closed) {
       const length = this.#receive();

@@ -74,6 +74,7 @@ export const NFTA_DATA_VERDICT = 2;
 export const NFTA_VERDICT_CODE = 1;
 export const NFTA_VERDICT_CHAIN = 2;
 export const NFTA_GEN_ID = 1;
+export const NFTA_GEN_PROC_NAME = 3;
 
 /** … attributes of sets and their elements */
 export const NFTA_SET_TABLE = 1;

@@ -1,0 +1,78 @@
+/** What the kernel tells of the tables of pods: transaction by transaction, and whose each was. For the daemon alone. */
+import { Attributes } from "../netlink/attribute.ts";
+import type { Reply } from "../netlink/message.ts";
+import * as n from "../netlink/nftables-constants.ts";
+import { findBe32 } from "../netlink/nftables-expression.ts";
+import type { Table } from "../netlink/nftables.ts";
+import { guardTable } from "./mac-guard.ts";
+import { podTable } from "./pod-table.ts";
+import { Patterns } from "./scan.ts";
+
+/** The names under which our executable changes what pods have. The daemon is none of them. */
+const pluginNames: ReadonlySet<string> = new Set(["flannel", "bridge", "portmap", "host-local", "loopback", "tartan"]);
+
+/** The tables in which pods have something. */
+export const podTables: readonly Table[] = [podTable, guardTable];
+
+const headerLength = 4;
+const messageHeaderLength = 16;
+const newGeneration = (n.NFNL_SUBSYS_NFTABLES << 8) | n.NFT_MSG_NEWGEN;
+
+/** What one transaction changed in the tables of pods. */
+export interface PodCommit {
+  readonly events: readonly Reply[];
+  /** Name of the process that made it. */
+  readonly process: string;
+  readonly byPlugin: boolean;
+}
+
+/** Collects events up to the end of their transaction, which alone tells whose it was. */
+export class PodEvents {
+  readonly #committed: (commit: PodCommit) => void;
+  readonly #marks: Patterns = new Patterns([podTable.name]);
+  #pending: Reply[] = [];
+  /** Of the last transaction that was told of, anybody's; undefined before the first. */
+  generation: number | undefined;
+
+  constructor(committed: (commit: PodCommit) => void) {
+    this.#committed = committed;
+  }
+
+  /** False when no message in a datagram concerns pods. The end of a transaction comes in a datagram of its own. */
+  mayConcern(datagram: Uint8Array): boolean {
+    const type = (datagram[4] ?? 0) | ((datagram[5] ?? 0) << 8);
+    if (type === newGeneration && datagram.length >= messageHeaderLength) return true;
+    return this.#marks.isIn(datagram);
+  }
+
+  /** Takes note of one message. */
+  event({ type, flags, sequence, body }: Reply): void {
+    if (type === newGeneration) this.#end(new Attributes(body.subarray(headerLength)));
+    else if (isPodTable(body)) this.#pending.push({ type, flags, sequence, body: body.slice() });
+  }
+
+  /** Forgets what was told of a transaction whose end may never be told. */
+  lost(): void {
+    this.#pending = [];
+  }
+
+  #end(attributes: Attributes): void {
+    this.generation = findBe32(attributes, n.NFTA_GEN_ID);
+    if (this.#pending.length === 0) return;
+    const events = this.#pending;
+    this.#pending = [];
+    const process = attributes.findString(n.NFTA_GEN_PROC_NAME) ?? "";
+    this.#committed({ events, process, byPlugin: pluginNames.has(process) });
+  }
+}
+
+/** The table of a message about one of the tables of pods, whichever kind of message it is. */
+export function tableOf(body: Uint8Array): Table | undefined {
+  // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE and NFTA_SET_ELEM_LIST_TABLE are one number.
+  const name = new Attributes(body.subarray(headerLength)).findString(n.NFTA_TABLE_NAME);
+  return podTables.find((table) => table.family === body[0] && table.name === name);
+}
+
+function isPodTable(body: Uint8Array): boolean {
+  return podTables.some(({ family }) => family === body[0]) && tableOf(body) !== undefined;
+}
