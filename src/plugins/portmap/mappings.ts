@@ -4,8 +4,9 @@ import { errorText } from "../../base/error.ts";
 import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
-import type { CniGcRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
+import type { CniGcRequest, CniNetworkRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
+import { notAvailableUnless } from "../../cni/status.ts";
 import { hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host-port-table.ts";
 import { decodeHostPort, type HostPort, hostPortSets, portEntry, type PortForward } from "../../firewall/host-ports.ts";
 import { type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
@@ -22,8 +23,8 @@ import { decodePortConfig, type PortConfig, type PortSettings } from "./config.t
 import { forgetFlows } from "./flows.ts";
 import { findHostDevice, planForwards, type PodAddresses, podAddresses } from "./plan.ts";
 
-/** CHECK and GC. Nothing that an ADD without mappings needs could be missing. */
-export const portmapUpkeep: CniUpkeep = { check, gc, status: () => {} };
+/** CHECK, GC and STATUS: the kernel has all that mappings need, so that the configuration decides. */
+export const portmapUpkeep: CniUpkeep = { check, gc, status };
 
 /** Makes the mappings of an attachment that `result` describes. Throws and leaves nothing behind. */
 export function addMappings(request: CniRequest, result: CniResult, wanted: PortConfig): void {
@@ -83,6 +84,11 @@ function gc(request: CniGcRequest): void {
     return network === config.name && !valid.has(containerId, interfaceName);
   }
   inNfTables((netfilter) => sweepSets(netfilter, () => hostPortPart(presentBits(netfilter)), isStale));
+}
+
+/** Throws a CniError, code 50, for a configuration that ADD would refuse, be it without mappings. */
+function status({ config }: CniNetworkRequest): void {
+  notAvailableUnless(() => decodePortConfig(config));
 }
 
 interface Plan {
