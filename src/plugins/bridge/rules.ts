@@ -54,14 +54,13 @@ export function removeRules(request: CniRequest): void {
   removeOwnRules(ownerOf(request));
 }
 
-/** Removes the rules that the reference made for the attachment. */
+/** Removes the rules that the reference made for the attachment, whatever the configuration says by now. */
 export function removeReferenceRules(request: CniRequest): void {
   const owner = ownerOf(request);
-  const macCheck = request.config.decoder.field("macspoofchk").value === true;
   inNfTables((socket) => {
     runAll([
       (): unknown => removeReferenceMasquerade(socket, owner),
-      (): unknown => macCheck && removeReferenceMacCheck(socket, owner),
+      (): unknown => removeReferenceMacCheck(socket, owner),
     ]);
   });
 }
