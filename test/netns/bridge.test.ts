@@ -129,6 +129,19 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     await host.delete(host.bridgeConfig(), { pod, netns: "/run/netns/gone" });
   });
 
+  test("DEL of a pod whose path is the host's namespace by now frees link and address, touches nothing of the host, and says so", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    await host.add(host.bridgeConfig(), { pod });
+    await host.netns.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other");
+    const { error } = await host.call("DEL", host.bridgeConfig(), { pod, netns: host.netns.path });
+    expect(error).toMatchObject({ code: 8, msg: "plugin's netns and netns from CNI_NETNS should not be the same" });
+    const left = await host.leftovers();
+    expect(left.filter((line) => /^link veth|networks\/cbr0\/10\./.test(line))).toEqual([]);
+    expect(left.filter((line) => line.startsWith("link eth0 "))).toHaveLength(1);
+  });
+
   test("a plugin that gives out no addresses is refused as IPAM plugin, which would call bridge again; DEL succeeds", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);
