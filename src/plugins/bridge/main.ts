@@ -89,7 +89,6 @@ function add(request: CniRequest, rules: () => BridgeRules): CniResult {
  * another bridge plugin, by its name in the container; then the addresses, which nobody may get before the link is gone.
  */
 function del(request: CniRequest, rules: () => BridgeRules): void {
-  const ipamType = ipamTypeOf(request.config);
   const present = findRuleTables();
   let ours = false;
   runAll([
@@ -105,6 +104,7 @@ function del(request: CniRequest, rules: () => BridgeRules): void {
       if (!ours && present.others) rules().removeReferenceRules(request);
     },
     (): void => {
+      const ipamType = ipamTypeOf(request.config);
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },
   ]);

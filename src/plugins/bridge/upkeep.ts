@@ -14,11 +14,11 @@ export const bridgeUpkeep: CniUpkeep = { check: checkAttachment, gc, status };
 
 /** Frees the links and, behind them, the addresses of attachments that the runtime no longer knows. */
 function gc(request: CniGcRequest): void {
-  const ipamType = ipamTypeOf(request.config);
   runAll([
     (): void => removeStaleVeths(request),
     (): void => removeStaleRules(request),
     (): void => {
+      const ipamType = ipamTypeOf(request.config);
       if (ipamType !== "") delegateGc(request, ipamType, request.config.json);
     },
   ]);
