@@ -9,7 +9,7 @@ import type { CniResult } from "../../cni/result.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
 import { hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host-port-table.ts";
 import { decodeHostPort, type HostPort, hostPortSets, portEntry, type PortForward } from "../../firewall/host-ports.ts";
-import { type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
+import { isOfNetwork, type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, HeldError, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, podTable, sweepSets } from "../../firewall/pod-table.ts";
 import { inNfTables } from "../../firewall/netfilter-socket.ts";
@@ -80,8 +80,8 @@ function check(request: CniRequest): void {
 /** Frees the host ports of this network's attachments that are not valid any more. */
 function gc(request: CniGcRequest): void {
   const { config, valid } = request;
-  function isStale({ network, containerId, interfaceName }: PodOwner): boolean {
-    return network === config.name && !valid.has(containerId, interfaceName);
+  function isStale(owner: PodOwner): boolean {
+    return isOfNetwork(owner, config.name) && !valid.has(owner.containerId, owner.interfaceName);
   }
   inNfTables((netfilter) => sweepSets(netfilter, () => hostPortPart(presentBits(netfilter)), isStale));
 }
