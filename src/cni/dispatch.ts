@@ -85,10 +85,10 @@ function answer(plugin: CniPlugin, call: Call): void {
   const { command } = call.environment;
   switch (command) {
     case "ADD":
-      add(plugin, decodeRequest(command, call), call.own);
+      add(plugin, decodeRequest(command, call), call);
       return;
     case "DEL":
-      plugin.del(decodeRequest(command, call));
+      remove(plugin, decodeRequest(command, call), call);
       return;
     case "CHECK":
       checkVerbVersion(command, configVersion(call.document));
@@ -106,7 +106,9 @@ function answer(plugin: CniPlugin, call: Call): void {
 }
 
 /** An attachment whose result cannot be told is taken back: the runtime will not know of it. */
-function add(plugin: CniPlugin, request: CniRequest, own: PluginProcess): void {
+function add(plugin: CniPlugin, request: CniRequest, { own, environment }: Call): void {
+  // The reference looks only after the work is done; here nothing has been touched yet.
+  if (isOwnNetns(environment)) throw ownNetnsError();
   const result = plugin.add(request);
   try {
     own.writeStdout(JSON.stringify(encodeResult(result, request.config.cniVersion), undefined, 4));
@@ -114,6 +116,19 @@ function add(plugin: CniPlugin, request: CniRequest, own: PluginProcess): void {
     deleteQuietly(plugin, request);
     throw error;
   }
+}
+
+/**
+ * Of a container whose path has become the host's namespace all is freed but what was inside, which went with its own
+ * namespace: nobody, delegates included, is told the path. Then it is refused, as the reference does.
+ */
+function remove(plugin: CniPlugin, request: CniRequest, { environment }: Call): void {
+  if (!isOwnNetns(environment)) {
+    plugin.del(request);
+    return;
+  }
+  plugin.del({ ...request, netns: "", environment: { ...request.environment, CNI_NETNS: "" } });
+  throw ownNetnsError();
 }
 
 /** A list that is missing or wrong is told before anything is looked at. */
@@ -128,13 +143,8 @@ function decodeNetworkRequest(command: "GC" | "STATUS", call: Call): CniNetworkR
 }
 
 function decodeRequest(command: CniRequest["command"], call: Call): CniRequest {
-  const { containerId, netns, interfaceName, args, netnsOverride } = call.environment;
-  const common = callOf(call);
-  if (command !== "CHECK" && !netnsOverride && isOwnNetns(netns)) {
-    const message = "plugin's netns and netns from CNI_NETNS should not be the same";
-    throw new CniError(cniCode.invalidNetns, message);
-  }
-  return { ...common, command, containerId, netns, interfaceName, args: new CniArgs(args) };
+  const { containerId, netns, interfaceName, args } = call.environment;
+  return { ...callOf(call), command, containerId, netns, interfaceName, args: new CniArgs(args) };
 }
 
 /** What requests of every verb have. Throws a CniError for a configuration without name or of an unknown version. */
@@ -149,11 +159,11 @@ function callOf({ plugins, own, environment, document }: Call): Omit<CniNetworkR
 }
 
 /**
- * A stale `/proc/PID/ns/net` can be the host's when the process number was used again. The reference looks only after the
- * work is done; here nothing has been touched yet. A path that cannot be opened is not the host's.
+ * A stale `/proc/PID/ns/net` can be the host's when the process number was used again. A path that cannot be opened is not
+ * the host's.
  */
-function isOwnNetns(path: string): boolean {
-  if (path === "") return false;
+function isOwnNetns({ netns: path, netnsOverride }: CniEnvironment): boolean {
+  if (path === "" || netnsOverride) return false;
   try {
     using netns = findNetns(path);
     return netns?.identity === ownNetnsIdentity();
@@ -161,6 +171,11 @@ function isOwnNetns(path: string): boolean {
     if (error instanceof NotANamespaceError || error instanceof SyscallError) return false;
     throw error;
   }
+}
+
+function ownNetnsError(): CniError {
+  const message = "plugin's netns and netns from CNI_NETNS should not be the same";
+  return new CniError(cniCode.invalidNetns, message);
 }
 
 function readStdin(own: PluginProcess): string {

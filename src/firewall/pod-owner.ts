@@ -3,6 +3,7 @@ import { sha256 } from "../sys/hash.ts";
 
 /** An interface of a container in a network. */
 export interface PodOwner {
+  /** A name, or what stands for a long one in a comment. */
   readonly network: string;
   readonly containerId: string;
   readonly interfaceName: string;
@@ -25,16 +26,27 @@ const keyLength = 15;
 
 /** The key of what is an owner's: digits of a hash, as the name of an interface, whose bytes nft shows as text. */
 export function ownerKey({ network, containerId, interfaceName }: PodOwner): string {
-  return sha256(`${network}\0${containerId}\0${interfaceName}`).toHex().slice(0, keyLength);
+  return digits(`${networkTag(network)}\0${containerId}\0${interfaceName}`);
 }
 
-/** The comment of an owner's elements: `tartan NETWORK CONTAINER INTERFACE DEVICE [POD]`. */
+/** True when the owner is one of the network's. */
+export function isOfNetwork(owner: PodOwner, network: string): boolean {
+  return networkTag(owner.network) === networkTag(network);
+}
+
+/**
+ * The comment of an owner's elements: `tartan NETWORK CONTAINER INTERFACE DEVICE [POD]`. Of a network whose name is too
+ * long for it a hash stands there, so that GC still knows whose it is.
+ */
 export function ownerComment(owner: NamedOwner): string {
-  const { network, containerId, interfaceName, device = unknown, pod } = owner;
-  const text = `${program} ${network} ${containerId} ${interfaceName} ${device}`;
-  if (text.length > longestComment) return `${program} ${ownerKey(owner)} ${device}`;
-  const named = `${text} ${pod}`;
-  return pod === undefined || named.length > longestComment ? text : named;
+  const { network, device = unknown, pod } = owner;
+  for (const name of [network, networkTag(network)]) {
+    const text = `${program} ${name} ${owner.containerId} ${owner.interfaceName} ${device}`;
+    if (text.length > longestComment) continue;
+    const named = `${text} ${pod}`;
+    return pod === undefined || named.length > longestComment ? text : named;
+  }
+  return `${program} ${ownerKey(owner)} ${device}`;
 }
 
 /** What a comment tells; undefined for one that is not ours. */
@@ -59,6 +71,15 @@ export function ownerText({ network, containerId, interfaceName, pod }: NamedOwn
   if (containerId === "") return "another pod";
   const name = pod === undefined ? "" : `pod ${pod}, `;
   return `${name}container ${containerId}, interface ${interfaceName} of network ${network}`;
+}
+
+/** What stands for a network's name, also for itself: no name begins so. */
+function networkTag(network: string): string {
+  return network.startsWith("~") ? network : `~${digits(network)}`;
+}
+
+function digits(text: string): string {
+  return sha256(text).toHex().slice(0, keyLength);
 }
 
 const nobody = { network: "", containerId: "", interfaceName: "", pod: undefined };

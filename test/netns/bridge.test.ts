@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Decoder, type JsonObject } from "../../src/base/decode.ts";
 import { type CniHost, createCniHost, type TestPod } from "../helpers/cni-host.ts";
 import { resultAddresses } from "../helpers/cni.ts";
+import { collect } from "../helpers/cni-network.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
 import { findLink, listAddresses, listLinks, listRoutes } from "../helpers/kernel.ts";
 import { describeWith } from "../helpers/require.ts";
@@ -127,6 +128,32 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     expect((await host.leftovers()).filter((line) => line.includes("veth"))).toEqual([]);
     await host.delete(host.bridgeConfig(), { pod, netns: "" });
     await host.delete(host.bridgeConfig(), { pod, netns: "/run/netns/gone" });
+  });
+
+  test("DEL and GC remove the link also when nobody can tell who gave out the addresses, and say so", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    const broken = host.bridgeConfig({ cniVersion: "1.1.0", ipam: "host-local" });
+    for (const call of [() => host.call("DEL", broken, { pod }), () => collect(host, broken, [])]) {
+      await host.add(host.bridgeConfig(), { pod });
+      expect((await call()).error?.msg).toStartWith('Cannot read "ipam": it must be an object');
+      expect((await host.leftovers()).filter((line) => line.startsWith("link veth"))).toEqual([]);
+      await host.delete(host.bridgeConfig(), { pod });
+    }
+  });
+
+  test("DEL of a pod whose path is the host's namespace by now frees link and address, touches nothing of the host, and says so", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    await host.add(host.bridgeConfig(), { pod });
+    await host.netns.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other");
+    const { error } = await host.call("DEL", host.bridgeConfig(), { pod, netns: host.netns.path });
+    expect(error).toMatchObject({ code: 8, msg: "plugin's netns and netns from CNI_NETNS should not be the same" });
+    const left = await host.leftovers();
+    expect(left.filter((line) => /^link veth|networks\/cbr0\/10\./.test(line))).toEqual([]);
+    expect(left.filter((line) => line.startsWith("link eth0 "))).toHaveLength(1);
   });
 
   test("a plugin that gives out no addresses is refused as IPAM plugin, which would call bridge again; DEL succeeds", async () => {

@@ -182,6 +182,21 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
     expect(await run(place, "ADD", stale, portmapConfig(stale.result, [mapping(9090, 90)]))).toBe("ok");
   });
 
+  test("GC tells a network's ports also when its name is too long for a comment", async () => {
+    await using place = await createPlace();
+    const { host } = place;
+    const [kept, stale] = [await addDualPod(host), await addDualPod(host)];
+    const name = "n".repeat(60);
+    await host.add(portmapConfig(kept.result, tcp, { name }), { pod: kept.pod });
+    await host.add(portmapConfig(stale.result, [mapping(9090, 90)], { name }), { pod: stale.pod });
+    expect(outcome(await collect(host, portmapConfig(kept.result, [], { name: `${name}n` }), []))).toBe("ok");
+    expect(outcome(await collect(host, portmapConfig(kept.result, [], { name }), [kept.pod]))).toBe("ok");
+    const left = (await podElements(host.netns)).join("\n");
+    expect([/ 8080/.test(left), / 9090/.test(left)]).toEqual([true, false]);
+    await host.delete(portmapConfig(kept.result, [], { name }), { pod: kept.pod });
+    expect(await podElements(host.netns)).toEqual([]);
+  });
+
   test("fused in flannel the ports are checked, freed by GC, refused before there is a pod, and taken back with it", async () => {
     await using place = await createPlace();
     const { host } = place;

@@ -1,5 +1,6 @@
 /** Pods whose rules the reference plugins made, on a node that has ours by now. */
 import { expect, test } from "bun:test";
+import { symlink } from "node:fs/promises";
 
 import type { JsonObject } from "../../src/base/decode.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
@@ -81,7 +82,25 @@ await describeWith(needs, "rules of the reference plugins", () => {
     });
   }
 
-  test("bridge DEL removes the check of MAC addresses that the reference made for the pod", async () => {
+  test("bridge DEL removes the reference's rules also when the pod's link cannot be looked for", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using place = await createPortHost(plugins.path);
+    const { host } = place;
+    const config = host.bridgeConfig({ cniVersion: "1.0.0", ipMasq: true, ipMasqBackend: "nftables" });
+    const kept = await host.addPod();
+    const gone = await host.addPod();
+    await host.add(config, { pod: kept, plugins: reference });
+    const before = await rules(host.netns);
+    await host.add(config, { pod: gone, plugins: reference });
+    // The path leads through itself, which the kernel does not follow.
+    const loop = host.directory.join("loop");
+    await symlink(loop, loop);
+    expect((await host.call("DEL", config, { pod: gone, netns: loop })).error?.code).toBe(999);
+    expect(await rules(host.netns)).toBe(before);
+    await host.delete(config, { pod: gone });
+  });
+
+  test("bridge DEL removes the check of MAC addresses that the reference made, also when nobody asks for one now", async () => {
     await using plugins = await createExecutableDirectory();
     await using place = await createPortHost(plugins.path);
     const { host } = place;
@@ -92,7 +111,7 @@ await describeWith(needs, "rules of the reference plugins", () => {
     const before = await rules(host.netns);
     await host.add(config, { pod: gone, plugins: reference });
     expect(await rules(host.netns)).not.toBe(before);
-    await host.delete(config, { pod: gone });
+    await host.delete(host.bridgeConfig(), { pod: gone });
     expect(await rules(host.netns)).toBe(before);
     expect(await podElements(host.netns)).toEqual([]);
   });

@@ -81,6 +81,19 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS",
       expect(await status(host, { ...config, ...newest })).toStartWith(`50 ${words}`);
   });
 
+  test("is 50 when something else has the bridge's name, and when the kernel does not take that name", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    await host.netns.ip("link", "add", "cni0", "type", "veth", "peer", "name", "other");
+    const words = '50 failed to create bridge "cni0": "cni0" already exists but is not a bridge';
+    for (const config of [host.bridgeConfig(newest), host.flannelConfig(newest)]) {
+      expect(await status(host, config)).toBe(words);
+    }
+    expect(await status(host, host.bridgeConfig({ ...newest, bridge: "other-bridge" }))).toBe("ok");
+    const long = host.bridgeConfig({ ...newest, bridge: "a-name-that-is-too-long" });
+    expect(await status(host, long)).toStartWith('50 failed to create bridge "a-name-that-is-too-long": ');
+  });
+
   test("host-local alone is 50 when every address of a set is taken; bridge and flannel stay silent", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);

@@ -31,9 +31,6 @@ export interface Bridge extends GatewayDevice {
 export function ensureBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: readonly Cidr[]): Bridge {
   const name = config.bridge;
   const found = findBridge(socket, name) ?? makeBridge(socket, config, gateways);
-  if (found.kind !== "bridge") {
-    throw new Error(`failed to create bridge "${name}": "${name}" already exists but is not a bridge`);
-  }
   if (found.mac === undefined) throw new Error(`Cannot use bridge "${name}": it has no MAC address`);
   if (!found.up) socket.request(changeLink({ index: found.index }, { up: true }));
   if (config.extras.promiscuous && !found.promiscuous) socket.request(setPromiscuous(found.index));
@@ -95,13 +92,16 @@ export function gatewaysOf(
   return gateways;
 }
 
-/** A name that the kernel does not take is told as upstream tells it. */
-function findBridge(socket: NetlinkSocket, name: string): Link | undefined {
+/** Throws an Error in upstream's words for a name that the kernel does not take, or that something else has. */
+export function findBridge(socket: NetlinkSocket, name: string): Link | undefined {
+  let found: Link | undefined;
   try {
-    return findLink(socket, { name });
+    found = findLink(socket, { name });
   } catch (error) {
     throw new Error(`failed to create bridge "${name}"`, { cause: error });
   }
+  if (found === undefined || found.kind === "bridge") return found;
+  throw new Error(`failed to create bridge "${name}": "${name}" already exists but is not a bridge`);
 }
 
 function makeBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: readonly Cidr[]): Link {
@@ -119,7 +119,7 @@ function makeBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: reado
       throw new Error(`failed to create bridge "${config.bridge}"`, { cause: error });
     }
   }
-  const made = findLink(socket, { name: config.bridge });
+  const made = findBridge(socket, config.bridge);
   if (made === undefined) throw new Error(`Cannot find bridge "${config.bridge}": it vanished after it was made`);
   return made;
 }

@@ -89,17 +89,22 @@ function add(request: CniRequest, rules: () => BridgeRules): CniResult {
  * another bridge plugin, by its name in the container; then the addresses, which nobody may get before the link is gone.
  */
 function del(request: CniRequest, rules: () => BridgeRules): void {
-  const ipamType = ipamTypeOf(request.config);
   const present = findRuleTables();
+  let ours = false;
   runAll([
     // The kernel frees them in the time that the links take to go.
     (): void => {
       if (present.ours) rules().removeRules(request);
     },
     (): void => {
-      if (!removeLinks(request) && present.others) rules().removeReferenceRules(request);
+      ours = removeLinks(request);
+    },
+    // Also when it is not known whose the links are: the names are this attachment's alone.
+    (): void => {
+      if (!ours && present.others) rules().removeReferenceRules(request);
     },
     (): void => {
+      const ipamType = ipamTypeOf(request.config);
       if (ipamType !== "") delegateDel(request, ipamType, request.config.json);
     },
   ]);

@@ -13,7 +13,7 @@ import {
   prepareMasquerade,
   presentSubnets,
 } from "../../firewall/pod-masquerade.ts";
-import type { NamedOwner, PodOwner } from "../../firewall/pod-owner.ts";
+import { isOfNetwork, type NamedOwner, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, sweepSets } from "../../firewall/pod-table.ts";
 import { removeReferenceMacCheck, removeReferenceMasquerade } from "../../firewall/reference.ts";
@@ -54,14 +54,13 @@ export function removeRules(request: CniRequest): void {
   removeOwnRules(ownerOf(request));
 }
 
-/** Removes the rules that the reference made for the attachment. */
+/** Removes the rules that the reference made for the attachment, whatever the configuration says by now. */
 export function removeReferenceRules(request: CniRequest): void {
   const owner = ownerOf(request);
-  const macCheck = request.config.decoder.field("macspoofchk").value === true;
   inNfTables((socket) => {
     runAll([
       (): unknown => removeReferenceMasquerade(socket, owner),
-      (): unknown => macCheck && removeReferenceMacCheck(socket, owner),
+      (): unknown => removeReferenceMacCheck(socket, owner),
     ]);
   });
 }
@@ -91,8 +90,8 @@ export function checkRules(request: CniRequest, config: BridgeConfig, pod: Ruled
 
 /** Removes the rules of this network's attachments that are not valid any more. */
 export function removeStaleRules({ config, valid }: CniGcRequest): void {
-  function isStale({ network, containerId, interfaceName }: PodOwner): boolean {
-    return network === config.name && !valid.has(containerId, interfaceName);
+  function isStale(owner: PodOwner): boolean {
+    return isOfNetwork(owner, config.name) && !valid.has(owner.containerId, owner.interfaceName);
   }
   inNfTables((socket) => {
     sweepSets(socket, () => masqueradePart(presentSubnets(socket)), isStale);

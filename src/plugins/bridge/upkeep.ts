@@ -3,27 +3,34 @@ import { runAll } from "../../base/run-all.ts";
 import { delegateGc, delegateStatus } from "../../cni/delegate.ts";
 import type { CniGcRequest, CniNetworkRequest, CniUpkeep } from "../../cni/plugin.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
+import { NetlinkSocket } from "../../netlink/socket.ts";
 import { checkAttachment } from "./check.ts";
 import { decodeBridgeConfig, ipamTypeOf } from "./config.ts";
 import { removeStaleVeths } from "./gc.ts";
+import { findBridge } from "./host.ts";
 import { removeStaleRules } from "./rules.ts";
 
 export const bridgeUpkeep: CniUpkeep = { check: checkAttachment, gc, status };
 
 /** Frees the links and, behind them, the addresses of attachments that the runtime no longer knows. */
 function gc(request: CniGcRequest): void {
-  const ipamType = ipamTypeOf(request.config);
   runAll([
     (): void => removeStaleVeths(request),
     (): void => removeStaleRules(request),
     (): void => {
+      const ipamType = ipamTypeOf(request.config);
       if (ipamType !== "") delegateGc(request, ipamType, request.config.json);
     },
   ]);
 }
 
-/** The bridge makes all it needs, so that the configuration and the IPAM plugin decide. */
+/** ADD makes all it needs, so that the configuration, whoever has the bridge's name, and the IPAM plugin decide. */
 function status(request: CniNetworkRequest): void {
-  const { ipamType } = notAvailableUnless(() => decodeBridgeConfig(request.config));
+  const { ipamType } = notAvailableUnless(() => {
+    const config = decodeBridgeConfig(request.config);
+    using socket = new NetlinkSocket();
+    findBridge(socket, config.bridge);
+    return config;
+  });
   if (ipamType !== "") delegateStatus(request, ipamType, request.config.json);
 }

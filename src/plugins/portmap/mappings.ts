@@ -4,11 +4,12 @@ import { errorText } from "../../base/error.ts";
 import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
-import type { CniGcRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
+import type { CniGcRequest, CniNetworkRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
+import { notAvailableUnless } from "../../cni/status.ts";
 import { hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host-port-table.ts";
 import { decodeHostPort, type HostPort, hostPortSets, portEntry, type PortForward } from "../../firewall/host-ports.ts";
-import { type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
+import { isOfNetwork, type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, HeldError, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, podTable, sweepSets } from "../../firewall/pod-table.ts";
 import { inNfTables } from "../../firewall/netfilter-socket.ts";
@@ -22,8 +23,8 @@ import { decodePortConfig, type PortConfig, type PortSettings } from "./config.t
 import { forgetFlows } from "./flows.ts";
 import { findHostDevice, planForwards, type PodAddresses, podAddresses } from "./plan.ts";
 
-/** CHECK and GC. Nothing that an ADD without mappings needs could be missing. */
-export const portmapUpkeep: CniUpkeep = { check, gc, status: () => {} };
+/** CHECK, GC and STATUS: the kernel has all that mappings need, so that the configuration decides. */
+export const portmapUpkeep: CniUpkeep = { check, gc, status };
 
 /** Makes the mappings of an attachment that `result` describes. Throws and leaves nothing behind. */
 export function addMappings(request: CniRequest, result: CniResult, wanted: PortConfig): void {
@@ -79,10 +80,15 @@ function check(request: CniRequest): void {
 /** Frees the host ports of this network's attachments that are not valid any more. */
 function gc(request: CniGcRequest): void {
   const { config, valid } = request;
-  function isStale({ network, containerId, interfaceName }: PodOwner): boolean {
-    return network === config.name && !valid.has(containerId, interfaceName);
+  function isStale(owner: PodOwner): boolean {
+    return isOfNetwork(owner, config.name) && !valid.has(owner.containerId, owner.interfaceName);
   }
   inNfTables((netfilter) => sweepSets(netfilter, () => hostPortPart(presentBits(netfilter)), isStale));
+}
+
+/** Throws a CniError, code 50, for a configuration that ADD would refuse, be it without mappings. */
+function status({ config }: CniNetworkRequest): void {
+  notAvailableUnless(() => decodePortConfig(config));
 }
 
 interface Plan {

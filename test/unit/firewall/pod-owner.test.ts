@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import {
   findOwner,
   findOwnerKey,
+  isOfNetwork,
   type NamedOwner,
   ownerComment,
   ownerKey,
@@ -29,13 +30,24 @@ test("ownerComment() tells the owner, and findOwner() reads it", () => {
   });
 });
 
-test("ownerComment() is never longer than nft takes back: it leaves the pod's name out, then gives the key alone", () => {
+test("ownerComment() is never longer than nft takes back: it leaves the pod's name out, gives a hash of the network, then the key alone", () => {
   const longName = { ...owner, pod: `default/${"x".repeat(60)}` };
   expect(ownerComment(longName)).toBe(`tartan cbr0 ${owner.containerId} eth0 veth0123456789a`);
   const longNetwork = { ...owner, network: "n".repeat(60) };
-  expect(ownerComment(longNetwork)).toBe(`tartan ${ownerKey(longNetwork)} veth0123456789a`);
+  expect(ownerComment(longNetwork)).toMatch(/^tartan ~[0-9a-f]{15} a{64} eth0 veth0123456789a default\/web-1$/);
   expect(findOwnerKey(ownerComment(longNetwork))).toBe(ownerKey(longNetwork));
-  expect(findOwner(ownerComment(longNetwork))?.device).toBe("veth0123456789a");
+  const longContainer = { ...owner, containerId: "a".repeat(100) };
+  expect(ownerComment(longContainer)).toBe(`tartan ${ownerKey(longContainer)} veth0123456789a`);
+  expect(findOwnerKey(ownerComment(longContainer))).toBe(ownerKey(longContainer));
+  expect(findOwner(ownerComment(longContainer))?.device).toBe("veth0123456789a");
+});
+
+test("isOfNetwork() knows a network by its name and by what stands for it in a comment", () => {
+  const network = "n".repeat(60);
+  const found = findOwner(ownerComment({ ...owner, network }));
+  expect(found !== undefined && isOfNetwork(found, network)).toBe(true);
+  expect(found !== undefined && isOfNetwork(found, `${network}n`)).toBe(false);
+  expect([isOfNetwork(owner, "cbr0"), isOfNetwork(owner, "cbr1")]).toEqual([true, false]);
 });
 
 test("findOwner() takes no other comment for ours", () => {

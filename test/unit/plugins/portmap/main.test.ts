@@ -47,8 +47,11 @@ test("portmap needs a previous result", () => {
   expect(errorLine(call("CHECK"))).toBe("999 Required prevResult missing");
 });
 
-test("portmap STATUS has nothing that could be missing", () => {
+test("portmap STATUS is silent, and 50 for a configuration that no ADD would take", () => {
   expect(call("STATUS")).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+  expect(errorLine(call("STATUS", { markMasqBit: 32 }))).toStartWith("50 failed to parse config: MasqMarkBit must be");
+  expect(errorLine(call("STATUS", { backend: 5 }))).toStartWith('50 failed to parse config: Cannot read "backend"');
+  expect(errorLine(call("STATUS", { conditionsV4: ["-d"] }))).toStartWith('50 unsupported field "conditionsV4"');
 });
 
 for (const [members, wanted] of [
