@@ -58,6 +58,16 @@ export function findNetns(path: string): Netns | undefined {
   }
 }
 
+/** Like findNetns, but a path that is no namespace any more, or none at all, is as good as one that is not there. */
+export function findLivingNetns(path: string): Netns | undefined {
+  try {
+    return path === "" ? undefined : findNetns(path);
+  } catch (error) {
+    if (error instanceof NotANamespaceError) return undefined;
+    throw error;
+  }
+}
+
 /** Like findNetns, but throws an Error, in the reference library's words as well, when nothing has that name. */
 export function openNetns(path: string): Netns {
   const netns = findNetns(path);

@@ -8,7 +8,7 @@ import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../
 import type { CniInterface, CniIp, CniResult } from "../../cni/result.ts";
 import { findRuleTables } from "../../firewall/presence.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { findNetns, type Netns, NotANamespaceError } from "../../sys/netns.ts";
+import { findLivingNetns, type Netns } from "../../sys/netns.ts";
 import {
   type Attachment,
   attachmentOf,
@@ -174,17 +174,7 @@ function interfacesOf(attachment: Attachment, made: Made): CniInterface[] {
 function removeLinks(request: CniRequest): boolean {
   using socket = new NetlinkSocket();
   if (removeHostVeth(socket, attachmentOf(request))) return true;
-  using netns = findNetnsIfThere(request.netns);
+  using netns = findLivingNetns(request.netns);
   if (netns !== undefined) removeContainerInterface(netns, request.interfaceName);
   return false;
-}
-
-/** On DEL a path that is no namespace any more is as good as none: the namespace and its links are gone. */
-function findNetnsIfThere(path: string): Netns | undefined {
-  try {
-    return path === "" ? undefined : findNetns(path);
-  } catch (error) {
-    if (error instanceof NotANamespaceError) return undefined;
-    throw error;
-  }
 }

@@ -2,12 +2,11 @@ import type { MacAddress } from "../../addr/mac.ts";
 import { IF_OPER_UP } from "../../netlink/constants.ts";
 import { changeBridgePort, findLink, removeLink } from "../../netlink/link.ts";
 import { addLink, type VethSpec } from "../../netlink/link-spec.ts";
-import type { NetlinkSocket } from "../../netlink/socket.ts";
+import { NetlinkSocket } from "../../netlink/socket.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
 import { inNetns, type Netns } from "../../sys/netns.ts";
 import { type Attachment, hostVethAlias, hostVethMac, hostVethName } from "./attachment.ts";
 import type { Bridge } from "./host.ts";
-import { NetlinkSocket as PodSocket } from "../../netlink/socket.ts";
 
 /** Longest wait for the kernel to report the pair as running, in milliseconds; usually it has by the first look. */
 const runningTimeout = 2000;
@@ -60,7 +59,7 @@ export function removeHostVeth(socket: NetlinkSocket, attachment: Attachment): b
 /** Removes the interface inside the container, whoever made it; nothing to do when it is gone. */
 export function removeContainerInterface(netns: Netns, interfaceName: string): void {
   inNetns(netns, () => {
-    using socket = new PodSocket();
+    using socket = new NetlinkSocket();
     removeLink(socket, { name: interfaceName });
   });
 }

@@ -5,7 +5,7 @@ import type { CniResult } from "../../cni/result.ts";
 import { listAddresses } from "../../netlink/address.ts";
 import { changeLink, findLink } from "../../netlink/link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { findNetns, inNetns, type Netns, NotANamespaceError, openNetns } from "../../sys/netns.ts";
+import { findLivingNetns, inNetns, type Netns, openNetns } from "../../sys/netns.ts";
 
 /** The loopback plugin: starts `lo`, whatever interface the runtime names. */
 export const loopback: CniPlugin = {
@@ -34,7 +34,7 @@ function add(request: CniRequest): CniResult {
 
 /** A namespace that is gone has no `lo` that is up. */
 function del(request: CniRequest): void {
-  using netns = findNetnsIfThere(request.netns);
+  using netns = findLivingNetns(request.netns);
   if (netns === undefined) return;
   using socket = inNetns(netns, () => new NetlinkSocket());
   socket.request(changeLink({ name: device }, { up: false }));
@@ -70,14 +70,4 @@ function resultOf(sandbox: string, addresses: readonly Cidr[]): CniResult {
 function isLoopback(address: IpAddress): boolean {
   if (address.family === 4) return address.bytes[0] === 127;
   return address.bytes.every((byte, index) => byte === (index === 15 ? 1 : 0));
-}
-
-/** On DEL a path that is no namespace any more is as good as none. */
-function findNetnsIfThere(path: string): Netns | undefined {
-  try {
-    return path === "" ? undefined : findNetns(path);
-  } catch (error) {
-    if (error instanceof NotANamespaceError) return undefined;
-    throw error;
-  }
 }
