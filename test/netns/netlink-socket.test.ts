@@ -167,7 +167,8 @@ await describeWith(["root", "tool:ip", "link:veth"], "netlink/socket", () => {
       // No family of the kernel's has the number 31.
       expect(() => new NetlinkSocket(31)).toThrow("protocol not supported");
     }
-    expect(readdirSync("/proc/self/fd")).toHaveLength(before + 1);
+    // The runtime may close some of its own meanwhile; of 40 sockets one for each turn would show all the same.
+    expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before + 1);
   });
 
   test("a socket that was disposed of is not used", async () => {
