@@ -45,12 +45,12 @@ async function main(words: readonly string[]): Promise<number> {
       say(usage);
       return 0;
     }
+    const proxyMode = decodeProxyMode(values.proxy);
     const missing = await missingRequirements([
       ...clusterRequirements,
       ...(values.upstream ? (["peer:cni-plugins", "peer:flannel-cni", "peer:flanneld"] as const) : []),
     ]);
     if (missing.length > 0) throw new Error(`Cannot bring up a cluster: ${missing.join("; ")}`);
-    const proxyMode = values.proxy === "iptables" ? "iptables" : "nftables";
     await using cluster = await bringUp({ proxyMode, upstream: values.upstream });
     await showNetwork(cluster, say);
     if (values.keep) await keep(cluster);
@@ -59,6 +59,11 @@ async function main(words: readonly string[]): Promise<number> {
     say(error instanceof Error ? error.message : errorText(error));
     return 1;
   }
+}
+
+function decodeProxyMode(text: string): ProxyMode {
+  if (text === "iptables" || text === "nftables") return text;
+  throw new Error(`Cannot use --proxy with value "${text}": it must be nftables or iptables`);
 }
 
 async function bringUp({ proxyMode, upstream }: Wish): Promise<RealCluster> {
