@@ -4,8 +4,6 @@
  * kube-proxy and with many mappings there. Run by `npm run bench -- cni-ports`. Needs root, iptables, nft and the peers that
  * `npm test` installs; leaves nothing behind.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { parseIp } from "../src/addr/ip.ts";
 import type { JsonObject } from "../src/base/decode.ts";
 import { prepareHostPorts } from "../src/firewall/host-port-table.ts";
@@ -19,6 +17,7 @@ import type { BenchHost } from "./cni-host.ts";
 import { machine, printBounds, printSamples } from "./cni-report.ts";
 import { measureSetting, type Samples, valueOf } from "./cni-samples.ts";
 import type { Measure, Setting } from "./cni-settings.ts";
+import { isolate } from "./isolate.ts";
 
 const foreignRules = 10_000;
 const otherMappings = 5000;
@@ -67,22 +66,8 @@ const alone: readonly Setting[] = [
 ];
 
 const [given] = process.argv.slice(2);
-if (given === undefined) isolate();
+if (given === undefined) process.exitCode = await isolate(import.meta.path);
 else measure(given);
-
-/** The mounts that keep the namespaces go with a mount namespace of the run's own; then the directory can go. */
-function isolate(): void {
-  process.on("SIGINT", () => undefined);
-  const made = mkdtempSync(`${tmpdir()}/tartan-bench-`);
-  try {
-    const child = Bun.spawnSync(["unshare", "--mount", "--net", process.execPath, import.meta.path, made], {
-      stdio: ["ignore", "inherit", "inherit"],
-    });
-    process.exitCode = child.exitCode;
-  } finally {
-    rmSync(made, { recursive: true, force: true });
-  }
-}
 
 function measure(directory: string): void {
   console.log(machine());
