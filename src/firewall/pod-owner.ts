@@ -34,6 +34,15 @@ export function isOfNetwork(owner: PodOwner, network: string): boolean {
   return networkTag(owner.network) === networkTag(network);
 }
 
+/** True for an owner of the network that is none of its attachments any more. */
+export function isStaleOwner(
+  owner: PodOwner,
+  network: string,
+  valid: { has(containerId: string, interfaceName: string): boolean },
+): boolean {
+  return isOfNetwork(owner, network) && !valid.has(owner.containerId, owner.interfaceName);
+}
+
 /**
  * The comment of an owner's elements: `tartan NETWORK CONTAINER INTERFACE DEVICE [POD]`. Of a network whose name is too
  * long for it a hash stands there, so that GC still knows whose it is.

@@ -13,7 +13,7 @@ import {
   prepareMasquerade,
   presentSubnets,
 } from "../../firewall/pod-masquerade.ts";
-import { isOfNetwork, type NamedOwner, type PodOwner } from "../../firewall/pod-owner.ts";
+import { isStaleOwner, type NamedOwner, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, sweepSets } from "../../firewall/pod-table.ts";
 import { removeReferenceMacCheck, removeReferenceMasquerade } from "../../firewall/reference.ts";
@@ -91,7 +91,7 @@ export function checkRules(request: CniRequest, config: BridgeConfig, pod: Ruled
 /** Removes the rules of this network's attachments that are not valid any more. */
 export function removeStaleRules({ config, valid }: CniGcRequest): void {
   function isStale(owner: PodOwner): boolean {
-    return isOfNetwork(owner, config.name) && !valid.has(owner.containerId, owner.interfaceName);
+    return isStaleOwner(owner, config.name, valid);
   }
   inNfTables((socket) => {
     sweepSets(socket, () => masqueradePart(presentSubnets(socket)), isStale);

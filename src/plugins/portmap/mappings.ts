@@ -9,7 +9,7 @@ import type { CniResult } from "../../cni/result.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
 import { hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host-port-table.ts";
 import { decodeHostPort, type HostPort, hostPortSets, portEntry, type PortForward } from "../../firewall/host-ports.ts";
-import { isOfNetwork, type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
+import { isStaleOwner, type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, HeldError, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, podTable, sweepSets } from "../../firewall/pod-table.ts";
 import { inNfTables } from "../../firewall/netfilter-socket.ts";
@@ -81,7 +81,7 @@ function check(request: CniRequest): void {
 function gc(request: CniGcRequest): void {
   const { config, valid } = request;
   function isStale(owner: PodOwner): boolean {
-    return isOfNetwork(owner, config.name) && !valid.has(owner.containerId, owner.interfaceName);
+    return isStaleOwner(owner, config.name, valid);
   }
   inNfTables((netfilter) => sweepSets(netfilter, () => hostPortPart(presentBits(netfilter)), isStale));
 }
