@@ -22,13 +22,17 @@ export interface PluginDirectories {
   readonly ours: string;
 }
 
-/** Copies the plugins that are compared into the run's directory. */
+/**
+ * Copies the plugins that are compared to a new directory: anew for each setting, since how a file came into the page cache
+ * makes a difference of a third for an executable as large as ours, and pages that were dropped come back the slow way.
+ */
 export function copyPlugins(directory: string): PluginDirectories {
+  mkdirSync(directory);
   const ours = Object.fromEntries(ourPlugins.map((name) => [name, `${import.meta.dir}/../dist/tartan`]));
   const upstream = { ...upstreamPlugins, portmap: peerProgram("cni-plugins", "portmap") };
   return {
-    upstream: copyPrograms(`${directory}/plugins-upstream`, upstream),
-    ours: copyPrograms(`${directory}/plugins-ours`, ours),
+    upstream: copyPrograms(`${directory}/upstream`, upstream),
+    ours: copyPrograms(`${directory}/ours`, ours),
   };
 }
 
@@ -77,7 +81,6 @@ export function flannelEntry(directory: string): JsonObject {
   };
 }
 
-/** Fresh copies of all: how a file came into the page cache alone makes a difference of a fifth. */
 function copyPrograms(path: string, programs: Readonly<Record<string, string>>): string {
   mkdirSync(path);
   const copies = new Map<string, string>();

@@ -43,6 +43,17 @@ export function makeNetns(path: string): string {
   return path;
 }
 
+/**
+ * Makes a directory in memory for hosts' files. On ext4 each file that is made looks at all inodes that were deleted in the
+ * last minutes (fs/ext4/ialloc.c: recently_deleted), which after some hundred pods takes 0.8 ms, for every plugin alike.
+ */
+export function makeMemoryDirectory(path: string): string {
+  mkdirSync(path);
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "tmpfs", path]);
+  if (mounted.exitCode !== 0) throw new Error(`Cannot mount ${path}: ${mounted.stderr.toString()}`);
+  return path;
+}
+
 /** A host with its own namespace and directories, on which one chain is measured. */
 export class BenchHost {
   readonly directory: string;
@@ -94,7 +105,12 @@ export class BenchHost {
   finish(verb: Verb, pod: Pod, exitCode: number): void {
     const output = readFileSync(this.#outputOf(pod), "utf8");
     if (exitCode !== 0) throw new Error(`Cannot measure ${this.#chain.name}: ${output}`);
-    if (verb === "ADD") this.#results.set(pod.containerId, output);
+    if (verb === "ADD") this.take(pod, output);
+  }
+
+  /** Takes note of the result that the pod's next call is handed. */
+  take(pod: Pod, result: string): void {
+    this.#results.set(pod.containerId, result);
   }
 
   /** One plugin of the chain as the runtime starts it. */

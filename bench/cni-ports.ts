@@ -13,7 +13,9 @@ import { takeEntries } from "../src/firewall/pod-sets.ts";
 import { NETLINK_NETFILTER } from "../src/netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../src/netlink/socket.ts";
 import { chainNames, copyPlugins, type Hosts, makeHosts, type PluginDirectories } from "./cni-chains.ts";
-import type { BenchHost } from "./cni-host.ts";
+import { type BenchHost, makeMemoryDirectory } from "./cni-host.ts";
+import { measureFloor } from "./cni-floor.ts";
+import { printFloor } from "./cni-floor-report.ts";
 import { machine, printBounds, printSamples } from "./cni-report.ts";
 import { measureSetting, type Samples, valueOf } from "./cni-samples.ts";
 import type { Measure, Setting } from "./cni-settings.ts";
@@ -35,7 +37,7 @@ const withPort = {
   parallel: 1,
 };
 
-const against: readonly Setting[] = [
+const against: readonly [Setting, ...Setting[]] = [
   {
     ...withPort,
     title: "one host port",
@@ -71,19 +73,23 @@ else measure(given);
 
 function measure(directory: string): void {
   console.log(machine());
-  const plugins = copyPlugins(directory);
+  const memory = makeMemoryDirectory(`${directory}/memory`);
   const results = new Map<Setting, Samples>();
   for (const [index, setting] of against.entries()) {
-    const hosts = makeHosts(`${directory}/hosts-${index}`, plugins, setting);
-    const samples = measureSetting(hosts, `${directory}/pods-${index}`, setting);
+    const plugins = copyPlugins(`${directory}/plugins-${index}`);
+    const hosts = makeHosts(`${memory}/hosts-${index}`, plugins, setting);
+    const samples = measureSetting(hosts, `${memory}/pods-${index}`, setting);
     printSamples(setting, samples);
     results.set(setting, samples);
   }
   printBounds(results);
+  const withPorts = [...results].filter(([setting]) => setting.daemonMasquerades);
+  printFloor(measureFloor(`${memory}/floor`, copyPlugins(`${directory}/plugins`), against[0]), new Map(withPorts));
   for (const [index, setting] of alone.entries()) {
+    const plugins = copyPlugins(`${directory}/plugins-own-${index}`);
     const samples = measureSetting(
-      ownHosts(`${directory}/own-${index}`, plugins, setting),
-      `${directory}/own-pods-${index}`,
+      ownHosts(`${memory}/own-${index}`, plugins, setting),
+      `${memory}/own-pods-${index}`,
       setting,
     );
     printSamples(setting, samples);

@@ -41,7 +41,7 @@ const plain = {
 };
 
 /** The settings, in the order in which they are measured. */
-export const settings: readonly Setting[] = [
+export const settings: readonly [Setting, ...Setting[]] = [
   {
     ...plain,
     title: "one pod at a time",

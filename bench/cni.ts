@@ -5,7 +5,9 @@
  */
 import { copyPlugins, makeHosts } from "./cni-chains.ts";
 import { measureFloor } from "./cni-floor.ts";
+import { makeMemoryDirectory } from "./cni-host.ts";
 import { measureMemory } from "./cni-memory.ts";
+import { printFloor } from "./cni-floor-report.ts";
 import { machine, printBounds, printSamples } from "./cni-report.ts";
 import { measureSetting, type Samples } from "./cni-samples.ts";
 import { type Setting, settings } from "./cni-settings.ts";
@@ -17,16 +19,17 @@ else measure(given);
 
 function measure(directory: string): void {
   console.log(machine());
-  const plugins = copyPlugins(directory);
+  const memory = makeMemoryDirectory(`${directory}/memory`);
   const results = new Map<Setting, Samples>();
   for (const [index, setting] of settings.entries()) {
-    const hosts = makeHosts(`${directory}/hosts-${index}`, plugins, setting);
-    const samples = measureSetting(hosts, `${directory}/pods-${index}`, setting);
+    const plugins = copyPlugins(`${directory}/plugins-${index}`);
+    const hosts = makeHosts(`${memory}/hosts-${index}`, plugins, setting);
+    const samples = measureSetting(hosts, `${memory}/pods-${index}`, setting);
     printSamples(setting, samples);
     results.set(setting, samples);
-    if (index === 0) measureMemory(hosts, `${directory}/memory-pods`);
+    if (index === 0) measureMemory(hosts, `${memory}/memory-pods`);
   }
   printBounds(results);
-  measureFloor(directory, plugins.ours);
+  printFloor(measureFloor(`${memory}/floor`, copyPlugins(`${directory}/plugins`), settings[0]), results);
   console.log(`\n${machine()}`);
 }

@@ -56,6 +56,20 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     await second.netns.run(["ping", "-c", "1", "-W", "1", "10.244.1.1"]);
   });
 
+  test("ADD announces the pod's address to pods that remember another MAC address for it", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const first = await host.addPod();
+    const second = await host.addPod();
+    await host.add(host.bridgeConfig(), { pod: first });
+    await first.netns.ip("neighbor", "add", "10.244.1.3", "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "stale");
+    await host.add(host.bridgeConfig(), { pod: second });
+    const setting = await second.netns.run(["cat", "/proc/sys/net/ipv4/conf/eth0/arp_notify"]);
+    expect(setting.stdout.trim()).toBe("1");
+    const { stdout } = await first.netns.run(["ip", "neighbor", "show", "10.244.1.3"]);
+    expect(stdout).toContain("lladdr 0a:58:0a:f4:01:03");
+  });
+
   test("ADD gives the pod an address of each of several ranges, both families", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);
