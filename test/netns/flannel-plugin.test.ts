@@ -225,4 +225,63 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
       await host.delete(config, { pod });
     }
   });
+
+  const changes: readonly JsonObject[] = [
+    { delegate: 5 },
+    { delegate: { type: 5 } },
+    { delegate: { type: "nowhere" } },
+    { delegate: { bridge: "cni8" } },
+    { ipam: "x" },
+    { ipam: { type: "nowhere" } },
+    { ipam: { dataDir: "/nonexistent" } },
+    { runtimeConfig: [] },
+    { subnetFile: 5 },
+    { inProcess: "no" },
+    { cniVersion: "0.1.0", ipam: { ranges: 5 } },
+  ];
+  for (const change of changes) {
+    test(`DEL frees all that ADD made when the configuration has become ${JSON.stringify(change)}`, async () => {
+      await using plugins = await createExecutableDirectory();
+      await using host = await createCniHost(plugins.path);
+      const [first, second] = [await host.addPod(), await host.addPod()];
+      const config = host.flannelConfig({ delegate: { isDefaultGateway: true, ipMasq: true, bridge: "cni7" } });
+      await host.add(config, { pod: first });
+      await host.add(config, { pod: second });
+      const changed = host.flannelConfig(change);
+      await host.delete(changed, { pod: first });
+      expect(await listAddresses(first.netns)).toEqual([]);
+      await host.delete(changed, { pod: second, netns: "" });
+      expect(await podTraces(host)).toEqual([]);
+      expect(await podElements(host.netns)).toEqual([]);
+      // As often as it is called.
+      await host.delete(changed, { pod: first });
+    });
+  }
+
+  test("DEL without its file frees by what can be read of the configuration", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    await host.add(host.flannelConfig(), { pod });
+    await unlink(statePath(host, pod));
+    await host.delete(host.flannelConfig({ delegate: 5, inProcess: "no", subnetFile: [] }), { pod });
+    expect(await podTraces(host)).toEqual([]);
+  });
+
+  test("DEL after a failed ADD of upstream's, which keeps a configuration that no plugin takes, succeeds", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    const ipam = { type: "host-local", ranges: [[{ subnet: "10.0.0.1/24" }]] };
+    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify({ name: "cbr0", type: "bridge", ipam }));
+    await host.delete(host.flannelConfig(), { pod });
+    expect(await podTraces(host)).toEqual([]);
+    // What a program says of it counts.
+    const other = { name: "cbr0", type: "other", ipam };
+    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify(other));
+    const answer = '{"code":7,"msg":"no"}';
+    await writeFile(plugins.program("other"), `#!/bin/sh\necho '${answer}'\nexit 1\n`, { mode: 0o755 });
+    expect((await host.call("DEL", host.flannelConfig(), { pod })).error).toMatchObject({ code: 7, msg: "no" });
+    expect(await podTraces(host)).toEqual([expect.stringContaining("file flannel/")]);
+  });
 });

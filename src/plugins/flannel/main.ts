@@ -3,11 +3,11 @@ import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
 import { withPrevResult } from "../../cni/config.ts";
 import { delegateAdd, delegateDel } from "../../cni/delegate.ts";
-import { CniError, cniCode } from "../../cni/error.ts";
+import { CniError } from "../../cni/error.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
-import { findRebuilt, hasPorts, portsPlugin, stateKey } from "./attachment.ts";
-import { decodeFlannelConfig, type FlannelConfig } from "./config.ts";
+import { deleteKept, findRebuilt, hasPorts, isRefusal, portsPlugin, stateKey } from "./attachment.ts";
+import { decodeFlannelConfig, decodeForDelete, type FlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
 import { findState, removeState, saveState } from "./state.ts";
 import { awaitSubnetEnv } from "./subnet-env-file.ts";
@@ -41,18 +41,18 @@ function addByDelegate(request: CniRequest, config: FlannelConfig, json: JsonObj
 }
 
 /**
- * Deletes with the configuration that ADD used, which is forgotten only when that has succeeded. It may be gone: then the
- * present configuration serves.
+ * Deletes with the configuration that ADD used, whatever the present one has become, and forgets it only when that has
+ * succeeded. It may be gone: then the present one serves.
  */
 function del(request: CniRequest): void {
-  const config = decodeFlannelConfig(request.config);
+  const config = decodeForDelete(request.config);
   const key = stateKey(request, config);
   const state = findState(key);
   runAll([
     (): void => portsPlugin(request).del(request),
     (): void => {
       if (state === undefined) deleteUnrecorded(request, config);
-      else delegateDel(request, state.type, state.json);
+      else deleteKept(request, config, state);
     },
   ]);
   removeState(key);
@@ -76,7 +76,6 @@ function deleteUnrecorded(request: CniRequest, config: FlannelConfig): void {
     const json = findRebuilt(request, config);
     if (json !== undefined) delegateDel(request, delegateType(config), json);
   } catch (error) {
-    const harmless: readonly number[] = [cniCode.unsupportedField, cniCode.invalidConfig];
-    if (error instanceof CniError && !harmless.includes(error.code)) throw error;
+    if (error instanceof CniError && !isRefusal(error)) throw error;
   }
 }
