@@ -37,8 +37,15 @@ export interface CniGcRequest extends CniNetworkRequest {
   readonly valid: ValidAttachments;
 }
 
+/** An attachment in the runtime's list of its network's. */
+export interface ListedAttachment {
+  readonly containerId: string;
+  readonly interfaceName: string;
+}
+
 /** The attachments that a runtime still knows. */
 export interface ValidAttachments {
+  readonly list: readonly ListedAttachment[];
   has(containerId: string, interfaceName: string): boolean;
   hasContainer(containerId: string): boolean;
 }
