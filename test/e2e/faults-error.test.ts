@@ -44,8 +44,8 @@ await describeWith(
   () => {
     for (const situation of situations) {
       test(
-        `${situation}, ENOSPC or EIO at a file: a CNI error with nothing left, or no harm`,
-        () => expectNoHarm(situation, fileCalls, ["ENOSPC", "EIO"]),
+        `${situation}, ENOSPC, EIO or EROFS at a file: a CNI error with nothing left, or no harm`,
+        () => expectNoHarm(situation, fileCalls, ["ENOSPC", "EIO", "EROFS"]),
         timeoutMs,
       );
 

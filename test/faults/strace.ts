@@ -11,7 +11,7 @@ export interface CallPoint {
 }
 
 /** What a call is to meet. A killed one is not run, nor is one that fails. */
-export type Fault = "kill" | "EIO" | "ENOSPC" | "EPERM" | "ENOBUFS";
+export type Fault = "kill" | "EIO" | "ENOSPC" | "EROFS" | "EPERM" | "ENOBUFS";
 
 /** The words before a program's that write all its system calls into a file. */
 export function traceWords(file: string): readonly string[] {
