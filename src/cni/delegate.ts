@@ -65,6 +65,11 @@ export function delegateStatus(request: CniNetworkRequest, type: string, json: J
   }
 }
 
+/** True when there is a plugin of this type to be called. */
+export function hasPlugin({ builtIn, path }: CniRequest, type: string): boolean {
+  return builtIn.has(type) || (!type.includes("/") && findProgram(type, path) !== undefined);
+}
+
 /** `"inProcess": false` in the delegate's configuration, into which its caller copies its own, asks for the program. */
 function findBuiltIn(
   { builtIn }: CniRequest | CniNetworkRequest,

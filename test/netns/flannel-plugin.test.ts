@@ -216,6 +216,9 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
       { delegate: { name: "x" } },
       { delegate: { type: 5 } },
       { delegate: { ipMasq: 5 } },
+      { ipam: { type: "nowhere" } },
+      { ipam: { type: "no/where" } },
+      { ipam: { type: 5 } },
       { ipam: { routes: "x" } },
       { ipam: { subnet: "10.0.0.1/24" } },
     ]) {
@@ -272,13 +275,13 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);
     const pod = await host.addPod();
-    const ipam = { type: "host-local", ranges: [[{ subnet: "10.0.0.1/24" }]] };
-    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify({ name: "cbr0", type: "bridge", ipam }));
+    const ipam = { type: "host-local", ranges: [[{ subnet: "10.0.0.1/24" }]], dataDir: host.networksDirectory };
+    const kept = { cniVersion: "0.3.1", name: "cbr0", ipam };
+    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify({ ...kept, type: "bridge" }));
     await host.delete(host.flannelConfig(), { pod });
     expect(await podTraces(host)).toEqual([]);
     // What a program says of it counts.
-    const other = { name: "cbr0", type: "other", ipam };
-    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify(other));
+    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify({ ...kept, type: "other" }));
     const answer = '{"code":7,"msg":"no"}';
     await writeFile(plugins.program("other"), `#!/bin/sh\necho '${answer}'\nexit 1\n`, { mode: 0o755 });
     expect((await host.call("DEL", host.flannelConfig(), { pod })).error).toMatchObject({ code: 7, msg: "no" });

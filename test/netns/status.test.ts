@@ -135,17 +135,13 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS",
   test("is 50 when the gateway's device in a VLAN has another address", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);
-    const pod = await host.addPod();
     const config = host.bridgeConfig({ ...newest, vlan: 100 });
-    await host.add(config, { pod });
-    await host.delete(config, { pod });
+    await host.netns.ip("link", "add", "cni0.100", "type", "veth", "peer", "name", "other");
     expect(await status(host, config)).toBe("ok");
-    await host.netns.ip("address", "flush", "dev", "cni0.100");
     await host.netns.ip("address", "add", "10.244.7.1/24", "dev", "cni0.100");
-    const words =
-      'failed to set vlan interface for bridge with addr: "cni0.100" already has an IP address different from 10.244.1.1/24';
-    expect(await status(host, config)).toBe(`50 ${words}`);
-    expect((await host.call("ADD", config, { pod })).error?.msg).toBe(words);
+    expect(await status(host, config)).toBe(
+      '50 failed to set vlan interface for bridge with addr: "cni0.100" already has an IP address different from 10.244.1.1/24',
+    );
     expect(await status(host, host.bridgeConfig({ ...newest, vlan: 101 }))).toBe("ok");
   });
 

@@ -1,7 +1,5 @@
 /** What every verb asks of a call and its configuration. */
 import { Decoder, type JsonObject } from "../../base/decode.ts";
-import { delegateDel } from "../../cni/delegate.ts";
-import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniGcRequest, CniPlugin, CniRequest } from "../../cni/plugin.ts";
 import type { FlannelConfig } from "./config.ts";
 import { buildDelegateConfig } from "./delegate-config.ts";
@@ -17,24 +15,6 @@ export function stateKey(request: CniRequest, config: FlannelConfig): StateKey {
 /** The configuration that ADD kept. Upstream's knows no `inProcess`, so that the present one's counts there. */
 export function keptConfig({ interfaceName, json }: State, { inProcess }: FlannelConfig): JsonObject {
   return interfaceName === undefined && !inProcess ? { ...json, inProcess: false } : json;
-}
-
-/**
- * Deletes with the configuration that ADD kept. That our own plugins refuse it shows that it never made anything: upstream
- * keeps the one of a failed ADD too. Throws the delegate's error.
- */
-export function deleteKept(request: CniRequest, config: FlannelConfig, state: State): void {
-  const json = keptConfig(state, config);
-  try {
-    delegateDel(request, state.type, json);
-  } catch (error) {
-    if (!isRefusal(error) || !isOurs(request, json)) throw error;
-  }
-}
-
-/** True for the error of a plugin that takes no such configuration. */
-export function isRefusal(error: unknown): boolean {
-  return error instanceof CniError && (error.code === cniCode.unsupportedField || error.code === cniCode.invalidConfig);
 }
 
 /** Without subnet.env the ranges are unknown, without which only our own plugins can delete. */

@@ -2,14 +2,14 @@
 import { runAll } from "../../base/run-all.ts";
 import { CniArgs } from "../../cni/args.ts";
 import { validAttachmentKeys } from "../../cni/attachments.ts";
-import { delegateGc } from "../../cni/delegate.ts";
+import { delegateDel, delegateGc } from "../../cni/delegate.ts";
 import { isCniName } from "../../cni/environment.ts";
 import type { CniGcRequest, CniRequest, ValidAttachments } from "../../cni/plugin.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
 import { modificationTime } from "../../sys/file-time.ts";
 import { removeFile } from "../../sys/file.ts";
-import { deleteKept, findRebuilt, isOurs, keptConfig, portsPlugin } from "./attachment.ts";
+import { findRebuilt, isOurs, keptConfig, portsPlugin } from "./attachment.ts";
 import { decodeFlannelConfig, decodeForDelete } from "./config.ts";
 import { delegateType } from "./delegate-config.ts";
 import { withMembers } from "./members.ts";
@@ -31,7 +31,7 @@ export function collectGarbage(request: CniGcRequest): void {
   runAll([
     (): void => portsPlugin(request).gc(request),
     ...named.map((state) => (): void => {
-      deleteKept(deleteRequest(request, state), config, state);
+      delegateDel(deleteRequest(request, state), state.type, keptConfig(state, config));
       removeFile(state.path);
     }),
     (): void => {

@@ -1,12 +1,12 @@
-import type { JsonObject } from "../../base/decode.ts";
+import { Decoder, type JsonObject } from "../../base/decode.ts";
 import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
 import { withPrevResult } from "../../cni/config.ts";
-import { delegateAdd, delegateDel } from "../../cni/delegate.ts";
-import { CniError } from "../../cni/error.ts";
+import { delegateAdd, delegateDel, hasPlugin } from "../../cni/delegate.ts";
+import { CniError, cniCode } from "../../cni/error.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
-import { deleteKept, findRebuilt, hasPorts, isRefusal, portsPlugin, stateKey } from "./attachment.ts";
+import { findRebuilt, hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
 import { decodeFlannelConfig, decodeForDelete, type FlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
 import { findState, removeState, saveState } from "./state.ts";
@@ -52,7 +52,7 @@ function del(request: CniRequest): void {
     (): void => portsPlugin(request).del(request),
     (): void => {
       if (state === undefined) deleteUnrecorded(request, config);
-      else deleteKept(request, config, state);
+      else delegateDel(request, state.type, keptConfig(state, config));
     },
   ]);
   removeState(key);
@@ -74,8 +74,17 @@ function addPorts(request: CniRequest, result: CniResult): void {
 function deleteUnrecorded(request: CniRequest, config: FlannelConfig): void {
   try {
     const json = findRebuilt(request, config);
-    if (json !== undefined) delegateDel(request, delegateType(config), json);
+    if (json !== undefined) delegateDel(request, delegateType(config), withoutMissingIpam(request, json));
   } catch (error) {
-    if (error instanceof CniError && !isRefusal(error)) throw error;
+    const harmless: readonly number[] = [cniCode.unsupportedField, cniCode.invalidConfig];
+    if (error instanceof CniError && !harmless.includes(error.code)) throw error;
   }
+}
+
+/** An IPAM plugin that is not there has given out no address. Whether a delegate of somebody else's needs it, it knows itself. */
+function withoutMissingIpam(request: CniRequest, json: JsonObject): JsonObject {
+  const delegate = new Decoder(json);
+  const type = delegate.field("ipam").field("type").string() ?? "";
+  const isNeeded = !request.builtIn.has(delegate.field("type").string() ?? "") || hasPlugin(request, type);
+  return isNeeded ? json : { ...json, ipam: {} };
 }
