@@ -7,8 +7,8 @@ import { vlanGatewayName } from "./vlan-gateway.ts";
 
 /**
  * Throws ADD's error when the device that is to have the gateway address has another one, as after the node was given
- * another subnet: every ADD fails until somebody removes it. Which gateways an IPAM plugin gives that is executed, nobody
- * knows beforehand; and of the ranges of a set one whose gateway can be had is enough.
+ * another subnet: every ADD fails until somebody removes it. Which gateways an IPAM plugin of somebody else's gives is not
+ * known beforehand; and of the ranges of a set one whose gateway can be had is enough.
  */
 export function checkGateways(request: CniNetworkRequest, config: BridgeConfig): void {
   const { bridge, extras, isGateway, forceAddress, ipamType } = config;

@@ -1,6 +1,7 @@
 /** What every verb asks of a call and its configuration. */
 import { Decoder, type JsonObject } from "../../base/decode.ts";
-import type { CniGcRequest, CniPlugin, CniRequest } from "../../cni/plugin.ts";
+import { runAll } from "../../base/run-all.ts";
+import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest } from "../../cni/plugin.ts";
 import type { FlannelConfig } from "./config.ts";
 import { buildDelegateConfig } from "./delegate-config.ts";
 import type { State, StateKey } from "./state.ts";
@@ -15,6 +16,11 @@ export function stateKey(request: CniRequest, config: FlannelConfig): StateKey {
 /** The configuration that ADD kept. Upstream's knows no `inProcess`, so that the present one's counts there. */
 export function keptConfig({ interfaceName, json }: State, { inProcess }: FlannelConfig): JsonObject {
   return interfaceName === undefined && !inProcess ? { ...json, inProcess: false } : json;
+}
+
+/** Deletes the attachment's host ports and what the delegate has made. Tries both, and throws what failed. */
+export function deleteAttachment(request: CniRequest, byDelegate: () => void): void {
+  runAll([(): void => portsPlugin(request).del(request), byDelegate]);
 }
 
 /** Without subnet.env the ranges are unknown, without which only our own plugins can delete. */
@@ -33,7 +39,7 @@ export function isOurs({ builtIn }: CniRequest | CniGcRequest, json: JsonObject)
 }
 
 /** The plugin that maps ports; flannel does it with its own entry's configuration, when that has the capability. */
-export function portsPlugin({ builtIn }: CniRequest | CniGcRequest): CniPlugin {
+export function portsPlugin({ builtIn }: CniRequest | CniNetworkRequest): CniPlugin {
   const plugin = builtIn.get("portmap");
   if (plugin === undefined) throw new Error("Cannot map ports: portmap is not built in");
   return plugin;

@@ -9,8 +9,8 @@ import { listDirectory } from "../../sys/directory.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
 import { modificationTime } from "../../sys/file-time.ts";
 import { removeFile } from "../../sys/file.ts";
-import { findRebuilt, isOurs, keptConfig, portsPlugin } from "./attachment.ts";
-import { decodeFlannelConfig, decodeForDelete } from "./config.ts";
+import { deleteAttachment, findRebuilt, isOurs, keptConfig, portsPlugin } from "./attachment.ts";
+import { decodeFlannelConfig, decodeForDelete, type FlannelConfig } from "./config.ts";
 import { delegateType } from "./delegate-config.ts";
 import { withMembers } from "./members.ts";
 import { findTemporary, readState, type State } from "./state.ts";
@@ -26,29 +26,39 @@ const longestWrite = 60;
  */
 export function collectGarbage(request: CniGcRequest): void {
   const config = decodeForDelete(request.config);
-  const stale = listStale(config.dataDir, request);
-  const [named, unnamed] = [stale.filter(namesInterface), stale.filter((state) => !namesInterface(state))];
   runAll([
     (): void => portsPlugin(request).gc(request),
-    ...named.map((state) => (): void => {
-      delegateDel(deleteRequest(request, state), state.type, keptConfig(state, config));
-      removeFile(state.path);
-    }),
+    (): void => deleteStale(request, config),
     (): void => {
       collectByDelegate(request);
-      // DEL needs the interface, which upstream's files do not say. Our own plugins free by the list all the same; of what a
-      // program has made the file is kept for the DEL that may come.
-      const freed = unnamed.filter((state) => isOurs(request, keptConfig(state, config)));
-      runAll(
-        freed.map(
-          ({ path }) =>
-            (): unknown =>
-              removeFile(path),
-        ),
-      );
+      forgetUnnamed(request, config);
     },
-    ...listUnfinished(config.dataDir, request).map((path) => (): unknown => removeFile(path)),
+    (): void => removeFiles(listUnfinished(config.dataDir, request)),
   ]);
+}
+
+function deleteStale(request: CniGcRequest, config: FlannelConfig): void {
+  const named = listStale(config.dataDir, request).filter(({ interfaceName }) => interfaceName !== undefined);
+  runAll(
+    named.map((state) => (): void => {
+      const deletion = deleteRequest(request, state);
+      deleteAttachment(deletion, () => delegateDel(deletion, state.type, keptConfig(state, config)));
+      removeFile(state.path);
+    }),
+  );
+}
+
+/**
+ * DEL needs the interface, which upstream's files do not say. Our own plugins have freed by the list all the same; of what a
+ * program has made the file is kept for the DEL that may come.
+ */
+function forgetUnnamed(request: CniGcRequest, config: FlannelConfig): void {
+  const unnamed = listStale(config.dataDir, request).filter(({ interfaceName }) => interfaceName === undefined);
+  removeFiles(unnamed.filter((state) => isOurs(request, keptConfig(state, config))).map(({ path }) => path));
+}
+
+function removeFiles(paths: readonly string[]): void {
+  runAll(paths.map((path) => (): unknown => removeFile(path)));
 }
 
 function collectByDelegate(request: CniGcRequest): void {
@@ -64,10 +74,6 @@ function deleteRequest(request: CniGcRequest, { containerId, interfaceName = "" 
   const variables = { CNI_COMMAND: "DEL", CNI_CONTAINERID: containerId, CNI_IFNAME: interfaceName, CNI_NETNS: "" };
   const environment = { ...request.environment, ...variables };
   return { ...request, command: "DEL", containerId, interfaceName, netns: "", args: new CniArgs(""), environment };
-}
-
-function namesInterface({ interfaceName }: State): boolean {
-  return interfaceName !== undefined;
 }
 
 /** Whose a file is, it says itself: the directory may be shared with other networks. Throws a SyscallError. */

@@ -1,12 +1,11 @@
 import { Decoder, type JsonObject } from "../../base/decode.ts";
-import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
 import { withPrevResult } from "../../cni/config.ts";
 import { delegateAdd, delegateDel, hasPlugin } from "../../cni/delegate.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
-import { findRebuilt, hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
+import { deleteAttachment, findRebuilt, hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
 import { decodeFlannelConfig, decodeForDelete, type FlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
 import { findState, removeState, saveState } from "./state.ts";
@@ -48,13 +47,10 @@ function del(request: CniRequest): void {
   const config = decodeForDelete(request.config);
   const key = stateKey(request, config);
   const state = findState(key);
-  runAll([
-    (): void => portsPlugin(request).del(request),
-    (): void => {
-      if (state === undefined) deleteUnrecorded(request, config);
-      else delegateDel(request, state.type, keptConfig(state, config));
-    },
-  ]);
+  deleteAttachment(request, () => {
+    if (state === undefined) deleteUnrecorded(request, config);
+    else delegateDel(request, state.type, keptConfig(state, config));
+  });
   removeState(key);
 }
 
