@@ -62,6 +62,10 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS",
     await using host = await createCniHost(plugins.path);
     const cases: readonly (readonly [JsonObject, string])[] = [
       [host.flannelConfig({ delegate: { name: "x" } }), "'delegate' dictionary must not have 'name' field"],
+      [
+        host.flannelConfig({ capabilities: { portMappings: true }, markMasqBit: 32 }),
+        "failed to parse config: MasqMarkBit",
+      ],
       [host.flannelConfig({ subnetFile: 5 }), "failed to load flannel netconf file"],
       [host.flannelConfig({ delegate: { ipMasq: true, ipMasqBackend: "ebpf" } }), 'unknown ipmasq backend "ebpf"'],
       [host.bridgeConfig({ vlan: 5000 }), "invalid VLAN ID 5000"],

@@ -1,5 +1,6 @@
 /** CHECK, GC and STATUS of the flannel plugin. */
 import { delegateCheck, delegateStatus } from "../../cni/delegate.ts";
+import { isJsonObject } from "../../base/decode.ts";
 import type { CniNetworkRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
 import { hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
@@ -26,7 +27,14 @@ function check(request: CniRequest): void {
 function status(request: CniNetworkRequest): void {
   const [type, json] = notAvailableUnless(() => {
     const config = decodeFlannelConfig(request.config);
+    if (mayMapPorts(request)) portsPlugin(request).checkConfig?.(request.config);
     return [delegateType(config), buildDelegateConfig(config, loadSubnetEnv(config.subnetFile))];
   });
   delegateStatus(request, type, json);
+}
+
+/** STATUS gets no mappings; that the runtime will hand them over on ADD, the capability says, whose form nobody checks. */
+function mayMapPorts({ config }: CniNetworkRequest): boolean {
+  const { value } = config.decoder.field("capabilities");
+  return isJsonObject(value) && value["portMappings"] === true;
 }
