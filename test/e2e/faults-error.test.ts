@@ -32,6 +32,13 @@ const fileCalls = new Set(
 /** The calls on sockets and namespaces. An error of recvfrom is an answer lost: the kernel has done what it was asked. */
 const netlinkCalls = new Set("socket setsockopt bind sendto recvfrom setns".split(" "));
 
+/** The runtime's own, for memory and threads: they are about no file, and no request of ours. */
+const otherCalls = new Set(
+  "close futex mmap munmap mprotect madvise brk clone3 rt_sigaction rt_sigprocmask sched_getaffinity sched_yield getpid gettid exit exit_group".split(
+    " ",
+  ),
+);
+
 const timeoutMs = 600_000;
 
 interface ErrorPoint {
@@ -85,6 +92,10 @@ async function expectNoHarm(situation: Situation, calls: ReadonlySet<string>, fa
 async function choosePoints(situation: Situation, calls: ReadonlySet<string>): Promise<readonly CallPoint[]> {
   await using host = await createFaultHost();
   const points = await listPoints(host, situation);
+  // A call that our code makes from now on is to find its place in one of the lists.
+  const known = [fileCalls, netlinkCalls, otherCalls];
+  const own = points.filter((point) => point.own).map(({ call }) => call);
+  expect(own.filter((call) => !known.some((list) => list.has(call)))).toEqual([]);
   return points.filter((point) => calls.has(point.call) && (point.own || everything));
 }
 
