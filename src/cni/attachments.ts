@@ -1,6 +1,6 @@
 import { type Decoder, DecodeError } from "../base/decode.ts";
 import { CniError, cniCode } from "./error.ts";
-import type { ValidAttachments } from "./plugin.ts";
+import type { ListedAttachment, ValidAttachments } from "./plugin.ts";
 
 /** The key of GC's list in the specification 1.1.0, and the one that its first text had by mistake, which libcni writes as well. */
 export const validAttachmentKeys: readonly string[] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
@@ -25,17 +25,14 @@ export function decodeValidAttachments(config: Decoder): ValidAttachments {
 
 /** No name holds a slash, so that it can stand between two. */
 class Attachments implements ValidAttachments {
-  readonly #containers = new Set<string>();
-  readonly #attachments = new Set<string>();
+  readonly list: readonly ListedAttachment[];
+  readonly #containers: ReadonlySet<string>;
+  readonly #attachments: ReadonlySet<string>;
 
-  constructor(list: Decoder) {
-    for (const item of list.list()) {
-      const containerId = item.field("containerID").string() ?? "";
-      const interfaceName = item.field("ifname").string() ?? "";
-      if (containerId === "" || interfaceName === "") item.fail(`an attachment with "containerID" and "ifname"`);
-      this.#containers.add(containerId);
-      this.#attachments.add(`${containerId}/${interfaceName}`);
-    }
+  constructor(json: Decoder) {
+    this.list = json.list().map(decodeAttachment);
+    this.#containers = new Set(this.list.map(({ containerId }) => containerId));
+    this.#attachments = new Set(this.list.map(({ containerId, interfaceName }) => `${containerId}/${interfaceName}`));
   }
 
   has(containerId: string, interfaceName: string): boolean {
@@ -45,4 +42,11 @@ class Attachments implements ValidAttachments {
   hasContainer(containerId: string): boolean {
     return this.#containers.has(containerId);
   }
+}
+
+function decodeAttachment(item: Decoder): ListedAttachment {
+  const containerId = item.field("containerID").string() ?? "";
+  const interfaceName = item.field("ifname").string() ?? "";
+  if (containerId === "" || interfaceName === "") item.fail(`an attachment with "containerID" and "ifname"`);
+  return { containerId, interfaceName };
 }

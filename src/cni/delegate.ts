@@ -65,12 +65,18 @@ export function delegateStatus(request: CniNetworkRequest, type: string, json: J
   }
 }
 
-/** `"inProcess": false`, in the caller's configuration or the delegate's, asks for the program. */
-function findBuiltIn(request: CniRequest | CniNetworkRequest, type: string, json: JsonObject): CniPlugin | undefined {
-  for (const config of [request.config.decoder, new Decoder(json)]) {
-    if (config.field("inProcess").boolean() === false) return undefined;
-  }
-  return request.builtIn.get(type);
+/** True when there is a plugin of this type to be called. */
+export function hasPlugin({ builtIn, path }: CniRequest, type: string): boolean {
+  return builtIn.has(type) || (!type.includes("/") && findProgram(type, path) !== undefined);
+}
+
+/** `"inProcess": false` in the delegate's configuration, into which its caller copies its own, asks for the program. */
+function findBuiltIn(
+  { builtIn }: CniRequest | CniNetworkRequest,
+  type: string,
+  json: JsonObject,
+): CniPlugin | undefined {
+  return new Decoder(json).field("inProcess").boolean() === false ? undefined : builtIn.get(type);
 }
 
 function delegateRequest(request: CniRequest, command: CniRequest["command"], json: JsonObject): CniRequest {

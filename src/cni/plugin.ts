@@ -1,3 +1,4 @@
+import type { Cidr } from "../addr/cidr.ts";
 import type { CniArgs } from "./args.ts";
 import type { PluginConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
@@ -37,8 +38,15 @@ export interface CniGcRequest extends CniNetworkRequest {
   readonly valid: ValidAttachments;
 }
 
+/** An attachment in the runtime's list of its network's. */
+export interface ListedAttachment {
+  readonly containerId: string;
+  readonly interfaceName: string;
+}
+
 /** The attachments that a runtime still knows. */
 export interface ValidAttachments {
+  readonly list: readonly ListedAttachment[];
   has(containerId: string, interfaceName: string): boolean;
   hasContainer(containerId: string): boolean;
 }
@@ -51,6 +59,8 @@ export interface CniUpkeep {
   gc(request: CniGcRequest): void;
   /** Throws a CniError, code 50, when no ADD can succeed until somebody acts. */
   status(request: CniNetworkRequest): void;
+  /** Of an IPAM plugin: for each address that ADD would give, the gateways of which one comes with it. */
+  gateways?(request: CniNetworkRequest): readonly (readonly Cidr[])[];
 }
 
 /** A plugin: functions from request to result, which neither read nor print anything of their own process. */
@@ -73,5 +83,6 @@ export function withUpkeep(plugin: Omit<CniPlugin, keyof CniUpkeep>, upkeep: () 
     check: (request) => upkeep().check(request),
     gc: (request) => upkeep().gc(request),
     status: (request) => upkeep().status(request),
+    gateways: (request) => upkeep().gateways?.(request) ?? [],
   };
 }

@@ -2,12 +2,13 @@
  * flannel's own tables, `ip flannel-ipv4` and `ip6 flannel-ipv6`: the names and chains of upstream's nft mode with the
  * effect of its iptables rules (pkg/trafficmngr/iptables/iptables.go), which its nft rules do not have.
  */
-import { type Cidr, parseCidr } from "../addr/cidr.ts";
+import type { Cidr } from "../addr/cidr.ts";
 import type { Family } from "../addr/ip.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import { type Expression, masquerade, verdict } from "../netlink/nftables-expression.ts";
 import { type Table, tableFamily } from "../netlink/nftables.ts";
-import { matchMark, matchNetwork } from "./match.ts";
+import { matchMark } from "./match.ts";
+import { matchNetwork, multicasts } from "./packet-match.ts";
 import type { ChainPlan, TablePlan } from "./table.ts";
 
 /** What the daemon wants of the firewall for one address family. */
@@ -69,7 +70,6 @@ function masqueradeRules(
   subnet: Cidr,
   { fullyRandom, except }: MasqueradeSettings,
 ): readonly (readonly Expression[])[] {
-  const multicast = parseCidr(network.family === 4 ? "224.0.0.0/4" : "ff00::/8");
   const leave = verdict(n.NFT_RETURN);
   const mask = masquerade(fullyRandom ? n.NF_NAT_RANGE_PROTO_RANDOM_FULLY : 0);
   const fromPods = matchNetwork("saddr", network);
@@ -79,7 +79,7 @@ function masqueradeRules(
     [...fromPods, ...matchNetwork("daddr", subnet), leave],
     [...matchNetwork("saddr", network, "outside"), ...matchNetwork("daddr", subnet), leave],
     ...except.map((cidr) => [...fromPods, ...matchNetwork("daddr", cidr), leave]),
-    [...fromPods, ...matchNetwork("daddr", multicast, "outside"), mask],
+    [...fromPods, ...matchNetwork("daddr", multicasts[network.family], "outside"), mask],
     [...matchNetwork("saddr", network, "outside"), ...matchNetwork("daddr", network), mask],
   ];
 }

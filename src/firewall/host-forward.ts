@@ -13,7 +13,8 @@ import { type FoundChain, findChain, type FoundRule, listRules } from "../netlin
 import { addRule, deleteRule, type Table, tableFamily, tableText } from "../netlink/nftables.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { acceptRules } from "./flannel-table.ts";
-import { commentOf, findNetworkMatch, findUnconditionalVerdict, type Side, verdictOf } from "./match.ts";
+import { commentOf, findNetworkMatch, findUnconditionalVerdict, verdictOf } from "./match.ts";
+import type { Side } from "./packet-match.ts";
 import { Patterns } from "./scan.ts";
 import type { Repair } from "./table.ts";
 import { upstreamForwardChain } from "./upstream.ts";

@@ -8,6 +8,7 @@
  *     chain guard               (filter, -300) keeps packets to 127.0.0.0/8 out that do not come from this host: the
  *                               setting route_localnet, without which 127.0.0.1 has no host ports, would let them in
  */
+import { parseCidr } from "../addr/cidr.ts";
 import { families, type Family } from "../addr/ip.ts";
 import type { Request } from "../netlink/message.ts";
 import * as n from "../netlink/nftables-constants.ts";
@@ -30,12 +31,11 @@ import { interfaceField, ipv6Field, markField, portField, protocolField } from "
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import {
   addressField,
-  loadDestination,
+  loadAddress,
   loadService,
-  loadSource,
   matchFamily,
   matchLocalDestination,
-  matchNetworkBytes,
+  matchNetwork,
   netfilterFamily,
 } from "./packet-match.ts";
 import { indexKey, interfaceBytes } from "./pod-sets.ts";
@@ -45,7 +45,7 @@ import { planPart, podTable, type TablePart } from "./pod-table.ts";
 const IPS_DST_NAT = 1 << 5;
 /** Words of the registers behind an interface's name. */
 const behindInterface = 4;
-const loopback = { network: Uint8Array.of(127), mask: Uint8Array.of(0xff) };
+const loopback = parseCidr("127.0.0.0/8");
 
 export const hostPortIndex = "hostport_pods";
 
@@ -126,7 +126,7 @@ function baseChains(bits: readonly number[]): TablePart["chains"] {
   ]);
   const guard = [
     ...matchFamily(4),
-    ...matchNetworkBytes(firstByte(loadDestination(4)), n.NFT_CMP_EQ, loopback.network, loopback.mask),
+    ...matchNetwork("daddr", loopback),
     meta(n.NFT_META_IIFNAME),
     cmp(n.NFT_CMP_NEQ, interfaceBytes("lo")),
     verdict(n.NF_DROP),
@@ -171,10 +171,7 @@ function markRules(family: Family, withAddress: boolean, bit: number): readonly 
   const devices = lookup(deviceSetName(family, withAddress, bit));
   const behindDevice = loadKey(family, withAddress, behindInterface);
   const mark = setMark(bit);
-  const fromLoopback = [
-    ...matchNetworkBytes(firstByte(loadSource(4)), n.NFT_CMP_EQ, loopback.network, loopback.mask),
-    meta(n.NFT_META_OIFNAME),
-  ];
+  const fromLoopback = [...matchNetwork("saddr", loopback), meta(n.NFT_META_OIFNAME)];
   const sources = family === 4 ? [[meta(n.NFT_META_IIFNAME)], fromLoopback] : [[meta(n.NFT_META_IIFNAME)]];
   return [
     ...sources.map((source) => [...matchFamily(family), ...source, ...behindDevice, devices, ...mark]),
@@ -215,7 +212,7 @@ function masqueradeMarked(bit: number): readonly Expression[] {
 
 function loadKey(family: Family, withAddress: boolean, word: number): readonly Expression[] {
   if (!withAddress) return loadService(word);
-  return [loadDestination(family, word), ...loadService(word + addressField(family).length / 4)];
+  return [loadAddress("daddr", family, word), ...loadService(word + addressField(family).length / 4)];
 }
 
 function rewrite(family: Family, withAddress: boolean): readonly Expression[] {
@@ -224,9 +221,4 @@ function rewrite(family: Family, withAddress: boolean): readonly Expression[] {
     lookupMap(portMapName(family, withAddress), register(0)),
     nat(n.NFT_NAT_DNAT, netfilterFamily(family), { address: register(0), port }),
   ];
-}
-
-/** nft loads the whole bytes of a prefix instead of masking. */
-function firstByte(load: Expression): Expression {
-  return { ...load, values: [...load.values.slice(0, 3), 1] };
 }

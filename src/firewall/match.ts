@@ -1,44 +1,20 @@
 /** What rules ask of packets, as nft and iptables write it, and what rules of others say. */
-import { type Cidr, cidrOf, networkOf } from "../addr/cidr.ts";
+import { type Cidr, cidrOf } from "../addr/cidr.ts";
 import { type Family, familyBits, ipFromBytes } from "../addr/ip.ts";
 import {
   NFT_CMP_EQ,
-  NFT_CMP_NEQ,
   NFT_META_MARK,
   NFT_PAYLOAD_NETWORK_HEADER,
   NFT_REG_VERDICT,
 } from "../netlink/nftables-constants.ts";
 import type { FoundRule } from "../netlink/nftables-dump.ts";
-import { bitwise, cmp, type Expression, meta, payload, type Verdict } from "../netlink/nftables-expression.ts";
-
-/** Which address of a packet. */
-export type Side = "saddr" | "daddr";
+import { bitwise, cmp, type Expression, meta, type Verdict } from "../netlink/nftables-expression.ts";
+import { addressOffset, type Side } from "./packet-match.ts";
 
 /** An accept of all packets from or to a network, the only condition of its rule. */
 export interface NetworkMatch {
   readonly side: Side;
   readonly network: Cidr;
-}
-
-/**
- * Goes on for packets whose address is in the network, or with "outside" is not. Whole bytes of a prefix are loaded and
- * compared, others are masked: iptables and nft read it back only so.
- */
-export function matchNetwork(side: Side, cidr: Cidr, where: "inside" | "outside" = "inside"): readonly Expression[] {
-  const { family, address, prefixLength } = networkOf(cidr);
-  const op = where === "inside" ? NFT_CMP_EQ : NFT_CMP_NEQ;
-  const offset = addressOffset(family, side);
-  if (prefixLength % 8 === 0 && prefixLength > 0) {
-    const length = prefixLength / 8;
-    return [payload(NFT_PAYLOAD_NETWORK_HEADER, offset, length), cmp(op, address.bytes.subarray(0, length))];
-  }
-  const length = address.bytes.length;
-  const mask = maskBytes(length, prefixLength);
-  return [
-    payload(NFT_PAYLOAD_NETWORK_HEADER, offset, length),
-    bitwise(mask, new Uint8Array(length)),
-    cmp(op, address.bytes),
-  ];
 }
 
 /** Goes on for packets that carry all bits of the mark. */
@@ -93,20 +69,6 @@ export function commentOf(rule: FoundRule): string | undefined {
   if (!(info instanceof Uint8Array)) return undefined;
   const end = info.indexOf(0);
   return new TextDecoder().decode(end < 0 ? info : info.subarray(0, end));
-}
-
-/** Where the address stands in the header: struct iphdr, struct ipv6hdr. */
-function addressOffset(family: Family, side: Side): number {
-  if (family === 4) return side === "saddr" ? 12 : 16;
-  return side === "saddr" ? 8 : 24;
-}
-
-function maskBytes(length: number, prefixLength: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let index = 0; index < length; index++) {
-    bytes[index] = 0xff << (8 - Math.min(8, Math.max(0, prefixLength - index * 8)));
-  }
-  return bytes;
 }
 
 /** Undefined for what is not a mask of leading ones. */

@@ -4,7 +4,7 @@
  * of a family, nearly always, and thus one rule.
  */
 import { type Cidr, cidrOf, findCidr, formatCidr, networkOf } from "../addr/cidr.ts";
-import { type Family, familyBits, formatIp } from "../addr/ip.ts";
+import { formatIp } from "../addr/ip.ts";
 import type { Request } from "../netlink/message.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import { listSets } from "../netlink/nftables-dump.ts";
@@ -12,7 +12,7 @@ import { type Expression, lookup, masquerade } from "../netlink/nftables-express
 import { ipv6Field, markField, elementBytes } from "../netlink/nftables-set.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { narrowAddress, wideAddress } from "./host-ports.ts";
-import { addressField, loadDestination, loadSource, matchFamily, matchNetworkBytes } from "./packet-match.ts";
+import { addressField, loadAddress, matchFamily, matchNetwork, multicasts } from "./packet-match.ts";
 import { indexKey, type PodEntry, type PodSets } from "./pod-sets.ts";
 import { planPart, podTable, type TablePart } from "./pod-table.ts";
 
@@ -72,15 +72,13 @@ export function subnetsOf(names: readonly string[]): readonly Cidr[] {
   });
 }
 
-function subnetRule(set: string, { family, address, prefixLength }: Cidr): readonly Expression[] {
-  const mask = maskBytes(family, prefixLength);
-  const multicast = multicasts[family];
+function subnetRule(set: string, subnet: Cidr): readonly Expression[] {
   return [
-    ...matchFamily(family),
-    loadSource(family),
+    ...matchFamily(subnet.family),
+    loadAddress("saddr", subnet.family),
     lookup(set),
-    ...matchNetworkBytes(loadDestination(family), n.NFT_CMP_NEQ, address.bytes, mask),
-    ...matchNetworkBytes(loadDestination(family), n.NFT_CMP_NEQ, multicast.network, multicast.mask),
+    ...matchNetwork("daddr", subnet, "outside"),
+    ...matchNetwork("daddr", multicasts[subnet.family], "outside"),
     masquerade(),
   ];
 }
@@ -89,14 +87,3 @@ function subnetRule(set: string, { family, address, prefixLength }: Cidr): reado
 function setName(pod: Cidr): string {
   return `${setPrefix}${formatCidr(networkOf(pod)).replaceAll(":", "-")}`;
 }
-
-function maskBytes(family: Family, prefixLength: number): Uint8Array {
-  const bytes = new Uint8Array(familyBits(family) / 8);
-  for (let bit = 0; bit < prefixLength; bit++) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
-  return bytes;
-}
-
-const multicasts = {
-  4: { network: Uint8Array.of(224, 0, 0, 0), mask: Uint8Array.of(0xf0, 0, 0, 0) },
-  6: { network: Uint8Array.of(0xff, ...new Uint8Array(15)), mask: Uint8Array.of(0xff, ...new Uint8Array(15)) },
-} as const;

@@ -1,17 +1,21 @@
 /** Sets and maps of nf_tables: tables that a rule looks a key up in, at the same cost however many elements there are. */
 import { alignTo, ByteWriter } from "../base/bytes.ts";
-import { nestedType, putBytes, putNested, putString } from "./attribute.ts";
+import { nestedType, putBytes, putNested } from "./attribute.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./constants.ts";
 import type { Request } from "./message.ts";
 import * as n from "./nftables-constants.ts";
 import { putBe32, putData, type Verdict } from "./nftables-expression.ts";
-import { commentUserdata, type Table, tableRequest, tableText } from "./nftables.ts";
+import { commentUserdata, type MemberKind, memberRequest, type Table } from "./nftables.ts";
 
 /** A field of a key or of a map's data: nft's number of its type, and its length in bytes. */
 export interface Field {
   readonly type: number;
   readonly length: number;
 }
+
+const setKind: MemberKind = { word: "set", table: n.NFTA_SET_TABLE, name: n.NFTA_SET_NAME };
+/** Of messages about a set's elements. */
+const elementKind: MemberKind = { word: "set", table: n.NFTA_SET_ELEM_LIST_TABLE, name: n.NFTA_SET_ELEM_LIST_SET };
 
 export const ipv4Field: Field = { type: n.TYPE_IPADDR, length: 4 };
 export const ipv6Field: Field = { type: n.TYPE_IP6ADDR, length: 16 };
@@ -61,7 +65,7 @@ export function addSet(spec: SetSpec): Request {
     (data === undefined ? 0 : n.NFT_SET_MAP) |
     (interval ? n.NFT_SET_INTERVAL : 0) |
     (interval && concatenated ? n.NFT_SET_CONCAT : 0);
-  return setRequest(n.NFT_MSG_NEWSET, NLM_F_CREATE, "add", table, name, (writer) => {
+  return memberRequest(setKind, n.NFT_MSG_NEWSET, NLM_F_CREATE, "add", { table, name }, (writer) => {
     putBe32(writer, n.NFTA_SET_FLAGS, flags);
     putBe32(writer, n.NFTA_SET_KEY_TYPE, fieldsType(key));
     putBe32(writer, n.NFTA_SET_KEY_LEN, fieldsLength(key));
@@ -90,7 +94,7 @@ function setUserdata({ key, comment }: SetSpec): Uint8Array {
 
 /** Removes a set that no rule looks into. Like: nft delete set T S */
 export function deleteSet(table: Table, name: string): Request {
-  return setRequest(n.NFT_MSG_DELSET, 0, "delete", table, name);
+  return memberRequest(setKind, n.NFT_MSG_DELSET, 0, "delete", { table, name });
 }
 
 /**
@@ -144,9 +148,7 @@ function elementRequests(message: number, flags: number, verb: string, list: Ele
 }
 
 function elementRequest(message: number, flags: number, verb: string, { table, set, elements }: ElementList): Request {
-  return tableRequest(message, flags, `${verb} set ${tableText(table)} ${set}`, table, (writer) => {
-    putString(writer, n.NFTA_SET_ELEM_LIST_TABLE, table.name);
-    putString(writer, n.NFTA_SET_ELEM_LIST_SET, set);
+  return memberRequest(elementKind, message, flags, verb, { table, name: set }, (writer) => {
     if (elements.length === 0) return;
     putNested(writer, nestedType(n.NFTA_SET_ELEM_LIST_ELEMENTS), () => {
       for (const element of elements) putElement(writer, element);
@@ -185,19 +187,4 @@ function fieldsLength(fields: readonly Field[]): number {
   const [only] = fields;
   if (fields.length === 1 && only !== undefined) return only.length;
   return fields.reduce((length, field) => length + alignTo(field.length, 4), 0);
-}
-
-function setRequest(
-  message: number,
-  flags: number,
-  verb: string,
-  table: Table,
-  name: string,
-  fill: (writer: ByteWriter) => void = () => {},
-): Request {
-  return tableRequest(message, flags, `${verb} set ${tableText(table)} ${name}`, table, (writer) => {
-    putString(writer, n.NFTA_SET_TABLE, table.name);
-    putString(writer, n.NFTA_SET_NAME, name);
-    fill(writer);
-  });
 }

@@ -79,7 +79,7 @@ export function deleteTable(table: Table): Request {
 
 /** Makes the chain unless it is there, and sets a base chain's policy. Like: nft add chain T C */
 export function addChain({ table, name, hook }: ChainSpec): Request {
-  return chainRequest(n.NFT_MSG_NEWCHAIN, NLM_F_CREATE, "add", table, name, (writer) => {
+  return memberRequest(chainKind, n.NFT_MSG_NEWCHAIN, NLM_F_CREATE, "add", { table, name }, (writer) => {
     if (hook === undefined) return;
     putNested(writer, nestedType(n.NFTA_CHAIN_HOOK), () => {
       putBe32(writer, n.NFTA_HOOK_HOOKNUM, hook.number);
@@ -92,7 +92,7 @@ export function addChain({ table, name, hook }: ChainSpec): Request {
 
 /** Removes a chain, which must be empty and not jumped to. Like: nft delete chain T C */
 export function deleteChain(table: Table, name: string): Request {
-  return chainRequest(n.NFT_MSG_DELCHAIN, 0, "delete", table, name);
+  return memberRequest(chainKind, n.NFT_MSG_DELCHAIN, 0, "delete", { table, name });
 }
 
 /** Asks for a table; refused with ENOENT when it is not there. Like: nft list table T */
@@ -104,37 +104,51 @@ export function getTable(table: Table): Request {
 
 /** Asks for a chain; refused with ENOENT when it or its table is not there. Like: nft list chain T C */
 export function getChain(table: Table, name: string): Request {
-  return chainRequest(n.NFT_MSG_GETCHAIN, 0, "read", table, name);
+  return memberRequest(chainKind, n.NFT_MSG_GETCHAIN, 0, "read", { table, name });
 }
 
 /** Adds a rule, last unless another place is given. Like: nft add rule, nft insert rule */
 export function addRule(rule: RuleSpec, place: RulePlace = { after: undefined }): Request {
   const append = "after" in place ? n.NLM_F_APPEND : 0;
-  return ruleRequest(n.NFT_MSG_NEWRULE, NLM_F_CREATE | append, `add rule to`, rule, (writer) => {
-    putRule(writer, rule);
-    const handle = "after" in place ? place.after : place.before;
-    if (handle !== undefined) putBe64(writer, n.NFTA_RULE_POSITION, handle);
-  });
+  return memberRequest(
+    ruleKind,
+    n.NFT_MSG_NEWRULE,
+    NLM_F_CREATE | append,
+    "add rule to",
+    { table: rule.table, name: rule.chain },
+    (writer) => {
+      putRule(writer, rule);
+      const handle = "after" in place ? place.after : place.before;
+      if (handle !== undefined) putBe64(writer, n.NFTA_RULE_POSITION, handle);
+    },
+  );
 }
 
 /** Puts a rule in the place of the one with this handle; the new one has another. Like: nft replace rule T C handle H */
 export function replaceRule(rule: RuleSpec, handle: number): Request {
-  return ruleRequest(n.NFT_MSG_NEWRULE, NLM_F_REPLACE, `replace rule ${handle} of`, rule, (writer) => {
-    putBe64(writer, n.NFTA_RULE_HANDLE, handle);
-    putRule(writer, rule);
-  });
+  return memberRequest(
+    ruleKind,
+    n.NFT_MSG_NEWRULE,
+    NLM_F_REPLACE,
+    `replace rule ${handle} of`,
+    { table: rule.table, name: rule.chain },
+    (writer) => {
+      putBe64(writer, n.NFTA_RULE_HANDLE, handle);
+      putRule(writer, rule);
+    },
+  );
 }
 
 /** Removes the rule with this handle. Like: nft delete rule T C handle H */
 export function deleteRule(table: Table, chain: string, handle: number): Request {
-  return ruleRequest(n.NFT_MSG_DELRULE, 0, `delete rule ${handle} of`, { table, chain }, (writer) => {
+  return memberRequest(ruleKind, n.NFT_MSG_DELRULE, 0, `delete rule ${handle} of`, { table, name: chain }, (writer) => {
     putBe64(writer, n.NFTA_RULE_HANDLE, handle);
   });
 }
 
 /** Removes all rules of a chain. Like: nft flush chain T C */
 export function flushChain(table: Table, chain: string): Request {
-  return ruleRequest(n.NFT_MSG_DELRULE, 0, "flush", { table, chain }, () => {});
+  return memberRequest(ruleKind, n.NFT_MSG_DELRULE, 0, "flush", { table, name: chain });
 }
 
 /** One entry of a USERDATA attribute as nft writes and shows it: text that ends with a NUL byte. */
@@ -163,31 +177,29 @@ export function tableRequest(
   });
 }
 
-function chainRequest(
-  message: number,
-  flags: number,
-  verb: string,
-  table: Table,
-  name: string,
-  fill: (writer: ByteWriter) => void = () => {},
-): Request {
-  return tableRequest(message, flags, `${verb} chain ${tableText(table)} ${name}`, table, (writer) => {
-    putString(writer, n.NFTA_CHAIN_TABLE, table.name);
-    putString(writer, n.NFTA_CHAIN_NAME, name);
-    fill(writer);
-  });
+/** A kind of what tables have, and the attributes of messages that name the table and it. */
+export interface MemberKind {
+  readonly word: "chain" | "set";
+  readonly table: number;
+  readonly name: number;
 }
 
-function ruleRequest(
+const chainKind: MemberKind = { word: "chain", table: n.NFTA_CHAIN_TABLE, name: n.NFTA_CHAIN_NAME };
+/** Of messages about a chain's rules. */
+const ruleKind: MemberKind = { word: "chain", table: n.NFTA_RULE_TABLE, name: n.NFTA_RULE_CHAIN };
+
+/** A request on what a table has under a name. */
+export function memberRequest(
+  kind: MemberKind,
   message: number,
   flags: number,
   verb: string,
-  { table, chain }: Pick<RuleSpec, "table" | "chain">,
-  fill: (writer: ByteWriter) => void,
+  { table, name }: { readonly table: Table; readonly name: string },
+  fill: (writer: ByteWriter) => void = () => {},
 ): Request {
-  return tableRequest(message, flags, `${verb} chain ${tableText(table)} ${chain}`, table, (writer) => {
-    putString(writer, n.NFTA_RULE_TABLE, table.name);
-    putString(writer, n.NFTA_RULE_CHAIN, chain);
+  return tableRequest(message, flags, `${verb} ${kind.word} ${tableText(table)} ${name}`, table, (writer) => {
+    putString(writer, kind.table, table.name);
+    putString(writer, kind.name, name);
     fill(writer);
   });
 }

@@ -81,6 +81,22 @@ await describeWith(needed, "the other verbs beside upstream's plugins", () => {
     expect((await listLinks(host.netns)).filter(({ kind }) => kind === "veth")).toEqual([]);
   });
 
+  test("GC of flannel has upstream's bridge delete what is stale, since its own GC frees nothing", async () => {
+    await using mixed = await linkPrograms({ ...upstreamPlugins, flannel: executablePath });
+    await using host = await createCniHost(mixed.path);
+    const config = host.flannelConfig({ cniVersion: "1.0.0", inProcess: false });
+    const [kept, stale] = [await host.addPod(), await host.addPod()];
+    for (const pod of [kept, stale]) await host.add(config, { pod });
+    await stale.netns.remove();
+    const newest: JsonObject = { ...config, cniVersion: "1.1.0" };
+    expect(outcome(await collect(host, newest, [kept]))).toBe("ok");
+    const files = (await host.leftovers()).filter((line) => /file (?:flannel|networks\/cbr0\/10)/.test(line));
+    expect(files).toHaveLength(2);
+    for (const line of files) expect(line).toContain(kept.containerId);
+    await host.delete(config, { pod: kept });
+    expect((await listLinks(host.netns)).filter(({ kind }) => kind === "veth")).toEqual([]);
+  });
+
   test("a further interface of a container has a file that upstream does not take for the container's", async () => {
     await using theirs = await createUpstreamDirectory();
     await using ours = await createExecutableDirectory();

@@ -3,6 +3,8 @@ import { rm } from "node:fs/promises";
 import { Decoder, isJsonObject, type JsonObject, parseJson } from "../../src/base/decode.ts";
 import { createCniHost } from "../helpers/cni-host.ts";
 import type { CniHost, TestPod } from "../helpers/cni-host.ts";
+import { collect } from "../helpers/cni-network.ts";
+import type { CniReply } from "../helpers/cni.ts";
 import { collectOutput, endsWithin } from "../helpers/command.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
 import { listStrays } from "./strays.ts";
@@ -73,6 +75,11 @@ export class FaultHost implements AsyncDisposable {
     }
     const killed = child.signalCode === "SIGKILL";
     return { exitCode: await child.exited, killed, stdout: stdout.text(), stderr: stderr.text() };
+  }
+
+  /** Runs GC of a runtime that knows no pod. */
+  collect(): Promise<CniReply> {
+    return collect(this.host, { ...this.#config(this.pod), cniVersion: "1.1.0" }, []);
   }
 
   /** All that a pod can have: the stock entry with masquerade, and ports of the host that are this pod's alone. */

@@ -11,7 +11,7 @@ export interface CallPoint {
 }
 
 /** What a call is to meet. A killed one is not run, nor is one that fails. */
-export type Fault = "kill" | "EIO" | "ENOSPC" | "EPERM" | "ENOBUFS";
+export type Fault = "kill" | "EIO" | "ENOSPC" | "EROFS" | "EPERM" | "ENOBUFS";
 
 /** The words before a program's that write all its system calls into a file. */
 export function traceWords(file: string): readonly string[] {
@@ -31,7 +31,8 @@ export function wasInjected(trace: string): boolean {
 }
 
 /**
- * The points of a trace in their order. Threads count by themselves, so that the same point of two threads is one: the
+ * The points of a trace in their order, but for the call by which the program is started: until it is done there is none,
+ * and strace lets nothing happen there. Threads count by themselves, so that the same point of two threads is one: the
  * first to get there meets the fault.
  */
 export function parsePoints(trace: string): readonly CallPoint[] {
@@ -40,7 +41,7 @@ export function parsePoints(trace: string): readonly CallPoint[] {
   let own = false;
   for (const line of trace.split("\n")) {
     const { pid, call, text } = /^(?<pid>\d+) +(?<call>\w+)\((?<text>.*)/.exec(line)?.groups ?? {};
-    if (pid === undefined || call === undefined || text === undefined) continue;
+    if (pid === undefined || call === undefined || text === undefined || call === "execve") continue;
     if (call === "read" && text.startsWith("0, ")) own = true;
     const number = (counts.get(`${pid} ${call}`) ?? 0) + 1;
     counts.set(`${pid} ${call}`, number);

@@ -46,6 +46,17 @@ class ScriptedHost implements AsyncDisposable {
     return runPluginHere({ plugin: "flannel", plugins: builtInPlugins(), environment, stdin });
   }
 
+  /** Calls GC with a list of containers that still have their `eth0`. */
+  collect(members: JsonObject, containerIds: readonly string[] = []): PluginRun {
+    const list = containerIds.map((containerID) => ({ containerID, ifname: "eth0" }));
+    return this.call("GC", { ...members, cniVersion: "1.1.0", "cni.dev/valid-attachments": list });
+  }
+
+  /** Writes a file as flannel keeps it. */
+  async keep(name: string, content: JsonObject): Promise<void> {
+    await this.#directory.write(`state/${name}`, JSON.stringify(content));
+  }
+
   /** The names of the files that flannel keeps. */
   async state(): Promise<readonly string[]> {
     return (await readdir(this.#directory.path)).includes("state") ? readdir(this.#directory.join("state")) : [];
@@ -148,4 +159,54 @@ test('flannel executes even what is built in when "inProcess" is false', async (
   expect(names).toEqual(["bridge ADD", "bridge DEL", "bridge ADD", "bridge DEL"]);
   // The bridge that is executed is to execute its own delegate in turn.
   expect(configs.map((config) => config.field("inProcess").value)).toEqual([false, false, false, false]);
+});
+
+test("flannel DEL executes what upstream's file names when the configuration of today says so", async () => {
+  await using host = await createScriptedHost();
+  await host.write("bridge", "");
+  await host.keep("c1", { cniVersion: "1.0.0", name: "net", type: "bridge", ipam: { type: "host-local" } });
+  expect(errorLine(host.call("DEL", { inProcess: false }))).toBe("none");
+  expect((await host.takeCalls()).names).toEqual(["bridge DEL"]);
+  expect(await host.state()).toEqual([]);
+});
+
+test("flannel GC has a delegate delete what is stale, with what ADD kept, since its own GC may do nothing", async () => {
+  await using host = await createScriptedHost();
+  await host.write("other", result);
+  await host.write("another", "");
+  host.call("ADD", other);
+  expect(errorLine(host.collect(other, ["c1"]))).toBe("none");
+  expect((await host.takeCalls()).names).toEqual(["other ADD", "other GC"]);
+  expect(await host.state()).toEqual(["c1"]);
+  await host.write("other", '{"code":999,"msg":"still in use"}', 1);
+  const changed = { delegate: { type: "another" } };
+  expect(errorLine(host.collect(changed))).toBe("999 still in use");
+  expect(await host.state()).toEqual(["c1"]);
+  await host.write("other", "");
+  expect(errorLine(host.collect(changed))).toBe("none");
+  expect(await host.state()).toEqual([]);
+  const { names, configs } = await host.takeCalls();
+  expect(names).toEqual(["other DEL", "another GC", "other DEL", "another GC"]);
+  expect(configs[0]?.value).toMatchObject({ name: "net", type: "other", mtu: 1450 });
+});
+
+test("flannel GC frees by what ADD kept even where nothing of the configuration can be read, and tells that", async () => {
+  await using host = await createScriptedHost();
+  await host.write("other", result);
+  host.call("ADD", other);
+  expect(errorLine(host.collect({ delegate: 5 }))).toStartWith("7 failed to load flannel netconf file");
+  expect((await host.takeCalls()).names).toEqual(["other ADD", "other DEL"]);
+  expect(await host.state()).toEqual([]);
+});
+
+test("flannel GC keeps upstream's file of what a program has made: DEL needs an interface, which it does not name", async () => {
+  await using host = await createScriptedHost();
+  await host.write("bridge", "");
+  const kept = { cniVersion: "1.0.0", name: "net", type: "bridge", ipam: { type: "host-local" } };
+  await host.keep("c1", kept);
+  expect(errorLine(host.collect({ inProcess: false }))).toBe("none");
+  expect((await host.takeCalls()).names).toEqual(["bridge GC"]);
+  expect(await host.state()).toEqual(["c1"]);
+  expect(errorLine(host.call("DEL", { inProcess: false }))).toBe("none");
+  expect((await host.takeCalls()).names).toEqual(["bridge DEL"]);
 });

@@ -216,6 +216,9 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
       { delegate: { name: "x" } },
       { delegate: { type: 5 } },
       { delegate: { ipMasq: 5 } },
+      { ipam: { type: "nowhere" } },
+      { ipam: { type: "no/where" } },
+      { ipam: { type: 5 } },
       { ipam: { routes: "x" } },
       { ipam: { subnet: "10.0.0.1/24" } },
     ]) {
@@ -224,5 +227,64 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
       expect(await podTraces(host)).toEqual([]);
       await host.delete(config, { pod });
     }
+  });
+
+  const changes: readonly JsonObject[] = [
+    { delegate: 5 },
+    { delegate: { type: 5 } },
+    { delegate: { type: "nowhere" } },
+    { delegate: { bridge: "cni8" } },
+    { ipam: "x" },
+    { ipam: { type: "nowhere" } },
+    { ipam: { dataDir: "/nonexistent" } },
+    { runtimeConfig: [] },
+    { subnetFile: 5 },
+    { inProcess: "no" },
+    { cniVersion: "0.1.0", ipam: { ranges: 5 } },
+  ];
+  for (const change of changes) {
+    test(`DEL frees all that ADD made when the configuration has become ${JSON.stringify(change)}`, async () => {
+      await using plugins = await createExecutableDirectory();
+      await using host = await createCniHost(plugins.path);
+      const [first, second] = [await host.addPod(), await host.addPod()];
+      const config = host.flannelConfig({ delegate: { isDefaultGateway: true, ipMasq: true, bridge: "cni7" } });
+      await host.add(config, { pod: first });
+      await host.add(config, { pod: second });
+      const changed = host.flannelConfig(change);
+      await host.delete(changed, { pod: first });
+      expect(await listAddresses(first.netns)).toEqual([]);
+      await host.delete(changed, { pod: second, netns: "" });
+      expect(await podTraces(host)).toEqual([]);
+      expect(await podElements(host.netns)).toEqual([]);
+      // As often as it is called.
+      await host.delete(changed, { pod: first });
+    });
+  }
+
+  test("DEL without its file frees by what can be read of the configuration", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    await host.add(host.flannelConfig(), { pod });
+    await unlink(statePath(host, pod));
+    await host.delete(host.flannelConfig({ delegate: 5, inProcess: "no", subnetFile: [] }), { pod });
+    expect(await podTraces(host)).toEqual([]);
+  });
+
+  test("DEL after a failed ADD of upstream's, which keeps a configuration that no plugin takes, succeeds", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    const ipam = { type: "host-local", ranges: [[{ subnet: "10.0.0.1/24" }]], dataDir: host.networksDirectory };
+    const kept = { cniVersion: "0.3.1", name: "cbr0", ipam };
+    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify({ ...kept, type: "bridge" }));
+    await host.delete(host.flannelConfig(), { pod });
+    expect(await podTraces(host)).toEqual([]);
+    // What a program says of it counts.
+    await host.directory.write(`flannel/${pod.containerId}`, JSON.stringify({ ...kept, type: "other" }));
+    const answer = '{"code":7,"msg":"no"}';
+    await writeFile(plugins.program("other"), `#!/bin/sh\necho '${answer}'\nexit 1\n`, { mode: 0o755 });
+    expect((await host.call("DEL", host.flannelConfig(), { pod })).error).toMatchObject({ code: 7, msg: "no" });
+    expect(await podTraces(host)).toEqual([expect.stringContaining("file flannel/")]);
   });
 });

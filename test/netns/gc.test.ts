@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { parseJson } from "../../src/base/decode.ts";
-import { type CniHost, createCniHost } from "../helpers/cni-host.ts";
+import { type CniHost, createCniHost, TestPod } from "../helpers/cni-host.ts";
 import { callNetwork, collect, outcome } from "../helpers/cni-network.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
 import { listAddresses, listLinks } from "../helpers/kernel.ts";
@@ -99,6 +99,30 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "GC", () 
     expect(await vethCount(host)).toBe(2 * aliases.length);
   });
 
+  test("devices whose alias has room for hashes only are told apart by network and attachment as well", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const first = host.bridgeConfig(newest);
+    const second = host.bridgeConfig({ ...newest, name: "other" });
+    const [kept, stale, other] = await Promise.all(
+      ["a", "b", "c"].map(async (letter) => new TestPod(letter.repeat(300), (await host.addPod()).netns)),
+    );
+    if (kept === undefined || stale === undefined || other === undefined) throw new Error("Cannot make three pods");
+    await host.add(first, { pod: kept });
+    await host.add(first, { pod: stale });
+    await host.add(second, { pod: other });
+    const aliases = [...(await host.netns.ip("link")).stdout.matchAll(/alias (.*)/g)].map(([, alias]) => alias);
+    expect(aliases).toHaveLength(3);
+    for (const alias of aliases) expect(alias).toMatch(/^tartan ~[\da-f]{64} [\da-f]{64}$/);
+    expect(outcome(await collect(host, first, [kept]))).toBe("ok");
+    expect(await listAddresses(kept.netns)).toHaveLength(1);
+    expect(await listAddresses(stale.netns)).toEqual([]);
+    expect(await listAddresses(other.netns)).toHaveLength(1);
+    expect(outcome(await collect(host, first, []))).toBe("ok");
+    expect(outcome(await collect(host, second, [kept]))).toBe("ok");
+    expect(await traces(host)).toEqual([]);
+  });
+
   test("addresses that name nobody are freed, old files are judged by their container", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);
@@ -134,7 +158,8 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "GC", () 
     expect(told).toContain("10.244.1.40");
     expect(told).toContain("10.244.1.41");
     expect(await vethCount(host)).toBe(0);
-    expect(await readdir(host.flannelDirectory)).toEqual([pod.containerId]);
+    // What the file leads to is free; the addresses that are not are nobody's.
+    expect(await readdir(host.flannelDirectory)).toEqual([]);
     expect((await readdir(directory)).includes("10.244.1.2")).toBe(false);
     for (const name of ["10.244.1.40", "10.244.1.41"]) await rm(join(directory, name), { recursive: true });
     expect(outcome(await collect(host, config, []))).toBe("ok");

@@ -249,6 +249,11 @@ describe("host-local on disk", () => {
     expect(network.add("c1")).toBe("10.0.0.3/29");
     expect(network.delete("c1", { args: { cni: { ips: ["x"] } } })).toBe("none");
     expect(await network.addresses()).toEqual([]);
+    for (const broken of [{ ranges: 5 }, { subnet: "10.0.0.1/29" }, { ranges: [[]] }, { routes: "x" }]) {
+      expect(network.add("c1")).toStartWith("10.0.0.");
+      expect(network.delete("c1", { ipam: { ...elsewhere.ipam, ...broken } })).toBe("none");
+      expect(await network.addresses()).toEqual([]);
+    }
   });
 
   test("ADD reads resolv.conf into the result", async () => {

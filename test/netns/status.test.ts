@@ -62,6 +62,10 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS",
     await using host = await createCniHost(plugins.path);
     const cases: readonly (readonly [JsonObject, string])[] = [
       [host.flannelConfig({ delegate: { name: "x" } }), "'delegate' dictionary must not have 'name' field"],
+      [
+        host.flannelConfig({ capabilities: { portMappings: true }, markMasqBit: 32 }),
+        "failed to parse config: MasqMarkBit",
+      ],
       [host.flannelConfig({ subnetFile: 5 }), "failed to load flannel netconf file"],
       [host.flannelConfig({ delegate: { ipMasq: true, ipMasqBackend: "ebpf" } }), 'unknown ipmasq backend "ebpf"'],
       [host.bridgeConfig({ vlan: 5000 }), "invalid VLAN ID 5000"],
@@ -92,6 +96,57 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS",
     expect(await status(host, host.bridgeConfig({ ...newest, bridge: "other-bridge" }))).toBe("ok");
     const long = host.bridgeConfig({ ...newest, bridge: "a-name-that-is-too-long" });
     expect(await status(host, long)).toStartWith('50 failed to create bridge "a-name-that-is-too-long": ');
+  });
+
+  test("is 50 when the bridge has another address than the gateway, as ADD's error says, until somebody acts", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    await host.netns.ip("link", "add", "cni0", "type", "bridge");
+    const config = host.flannelConfig(newest);
+    expect(await status(host, config)).toBe("ok");
+    await host.netns.ip("address", "add", "10.244.7.1/24", "dev", "cni0");
+    const words = 'failed to set bridge addr: "cni0" already has an IP address different from 10.244.1.1/24';
+    for (const blocked of [config, host.bridgeConfig(newest)]) {
+      expect(await status(host, blocked)).toBe(`50 ${words}`);
+      expect((await host.call("ADD", blocked, { pod })).error?.msg).toBe(words);
+    }
+    for (const open of [
+      host.flannelConfig({ ...newest, delegate: { forceAddress: true } }),
+      host.bridgeConfig({ ...newest, isGateway: false, isDefaultGateway: false }),
+      host.bridgeConfig({ ...newest, ipam: host.ipamConfig({ ranges: [[{ subnet: "10.244.7.0/24" }]] }) }),
+      // One gateway is not in the way of another.
+      host.bridgeConfig({
+        ...newest,
+        ipam: host.ipamConfig({ ranges: [[{ subnet: "10.244.8.0/24" }], [{ subnet: "10.244.7.0/24" }]] }),
+      }),
+      host.bridgeConfig({ ...newest, ipam: host.ipamConfig({ ranges: [[{ subnet: "fd00::/64" }]] }) }),
+    ]) {
+      expect(await status(host, open)).toBe("ok");
+      expect((await host.call("ADD", open, { pod })).error).toBeUndefined();
+      await host.delete(open, { pod });
+      await host.netns.ip("address", "flush", "dev", "cni0");
+      await host.netns.ip("address", "add", "10.244.7.1/24", "dev", "cni0");
+    }
+    // Of the set's ranges one has a gateway that can be had.
+    const ranges = [[{ subnet: "10.244.8.0/24" }, { subnet: "10.244.7.0/24" }]];
+    expect(await status(host, host.bridgeConfig({ ...newest, ipam: host.ipamConfig({ ranges }) }))).toBe("ok");
+    await host.netns.ip("address", "delete", "10.244.7.1/24", "dev", "cni0");
+    expect(await status(host, config)).toBe("ok");
+    await host.add(config, { pod });
+  });
+
+  test("is 50 when the gateway's device in a VLAN has another address", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const config = host.bridgeConfig({ ...newest, vlan: 100 });
+    await host.netns.ip("link", "add", "cni0.100", "type", "veth", "peer", "name", "other");
+    expect(await status(host, config)).toBe("ok");
+    await host.netns.ip("address", "add", "10.244.7.1/24", "dev", "cni0.100");
+    expect(await status(host, config)).toBe(
+      '50 failed to set vlan interface for bridge with addr: "cni0.100" already has an IP address different from 10.244.1.1/24',
+    );
+    expect(await status(host, host.bridgeConfig({ ...newest, vlan: 101 }))).toBe("ok");
   });
 
   test("host-local alone is 50 when every address of a set is taken; bridge and flannel stay silent", async () => {

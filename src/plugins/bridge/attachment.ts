@@ -3,8 +3,11 @@ import { localMac, type MacAddress, macFromBytes } from "../../addr/mac.ts";
 import { sha256 } from "../../sys/hash.ts";
 import type { CniRequest } from "../../cni/plugin.ts";
 
-/** Longest alias the kernel takes (include/uapi/linux/if.h: IFALIASZ, less the NUL byte). */
-const longestAlias = 255;
+/**
+ * So many characters are at most 255 bytes, the kernel's limit (include/uapi/linux/if.h: IFALIASZ, less the NUL byte): only
+ * the interface's name, of 15 bytes, may have characters of several, at the most 5 of 3.
+ */
+const longestAlias = 245;
 
 /** Which interface of which container in which network. */
 export interface Attachment {
@@ -27,7 +30,12 @@ export function attachmentOf(request: CniRequest): Attachment {
  * DEL finds it without any state. 44 bits do not collide on a node; the alias is compared all the same.
  */
 export function hostVethName(attachment: Attachment): string {
-  return `veth${digest(attachment).toHex().slice(0, 11)}`;
+  return vethNameOf(digest(attachment).toHex());
+}
+
+/** The name that goes with the hash of container and interface. */
+export function vethNameOf(hash: string): string {
+  return `veth${hash.slice(0, 11)}`;
 }
 
 /** The MAC address of the end on the host: fixed, so that nothing changes it afterwards (see CommonSpec.mac). */
@@ -35,21 +43,19 @@ export function hostVethMac(attachment: Attachment): MacAddress {
   return localMac(digest(attachment).subarray(16, 22));
 }
 
-/** What marks the end on the host as ours: the program, then network, container and interface. */
+/**
+ * What marks the end on the host as ours: the program, then network, container and interface. Of what is too long for the
+ * kernel hashes stand there, of the network and of the other two, so that GC still knows whose it is.
+ */
 export function hostVethAlias(attachment: Attachment): string {
   const { network, containerId, interfaceName } = attachment;
   const alias = `tartan ${network} ${containerId} ${interfaceName}`;
-  return alias.length <= longestAlias ? alias : `tartan ${digest(attachment).toHex()}`;
+  return alias.length <= longestAlias ? alias : `tartan ${networkHash(network)} ${digest(attachment).toHex()}`;
 }
 
-/**
- * Whose the alias says that a device is; undefined for one that is not ours, and for the short form of a long one, which
- * does not say it: GC leaves such a device, and DEL, which knows what to look for, removes it.
- */
-export function findAliasOwner(alias: string): Attachment | undefined {
-  const [program, network, containerId, interfaceName, ...more] = alias.split(" ");
-  if (program !== "tartan" || network === undefined || containerId === undefined) return undefined;
-  return interfaceName === undefined || more.length > 0 ? undefined : { network, containerId, interfaceName };
+/** What stands for a network in the short form of an alias. No name begins so. */
+export function networkHash(network: string): string {
+  return `~${sha256(network).toHex()}`;
 }
 
 /**

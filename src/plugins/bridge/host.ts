@@ -48,21 +48,47 @@ export function ensureGateways(
   force: boolean,
 ): void {
   if (gateways.length === 0) return;
-  const present: Address[] = [];
-  for (const entry of listAddresses(socket, device.index)) {
-    if ((entry.flags & IFA_F_PERMANENT) !== 0) present.push(entry);
-  }
+  const present = listPermanent(socket, device.index);
   for (const gateway of gateways) {
-    if (present.some((entry) => cidrEquals(entry.address, gateway))) continue;
-    for (const entry of present) {
-      if (!isInTheWay(entry.address, gateway) || isOneOf(gateways, entry.address)) continue;
-      if (!force) throw new Error(`"${device.name}" already has an IP address different from ${formatCidr(gateway)}`);
+    if (hasAddress(present, gateway)) continue;
+    for (const entry of findObstacles(present, gateway, gateways)) {
+      if (!force) throw obstacleError(device.name, gateway);
       socket.request(deleteAddress(entry));
     }
     // Written back, its MAC address is marked as set, so that a bridge that somebody else made does not take on its ports'.
     socket.request(changeLink({ index: device.index }, { mac: device.mac }));
     socket.request(replaceAddress({ interfaceIndex: device.index, address: gateway }));
   }
+}
+
+/** The addresses that a device has for good. */
+export function listPermanent(socket: NetlinkSocket, index: number): readonly Address[] {
+  return listAddresses(socket, index).filter(({ flags }) => (flags & IFA_F_PERMANENT) !== 0);
+}
+
+/** True when one of the addresses is the gateway's. */
+export function hasAddress(present: readonly Address[], gateway: Cidr): boolean {
+  return present.some(({ address }) => cidrEquals(address, gateway));
+}
+
+/** Those of a device's addresses that are in the way of a gateway that is one of several. */
+export function findObstacles(
+  present: readonly Address[],
+  gateway: Cidr,
+  gateways: readonly Cidr[],
+): readonly Address[] {
+  return present.filter(({ address }) => isInTheWay(address, gateway) && !isOneOf(gateways, address));
+}
+
+/** What ADD tells when the gateway cannot be had, in upstream's words. */
+export function gatewayError(inVlan: boolean, cause: unknown): Error {
+  const what = inVlan ? "failed to set vlan interface for bridge with addr" : "failed to set bridge addr";
+  return new Error(what, { cause });
+}
+
+/** Upstream's words for such an address. */
+export function obstacleError(device: string, gateway: Cidr): Error {
+  return new Error(`"${device}" already has an IP address different from ${formatCidr(gateway)}`);
 }
 
 function isInTheWay(other: Cidr, gateway: Cidr): boolean {

@@ -19,7 +19,15 @@ import {
 } from "./attachment.ts";
 import { type BridgeConfig, decodeBridgeConfig, hasRules, ipamTypeOf, wantedMacOf } from "./config.ts";
 import { noExtras } from "./extra-config.ts";
-import { type Bridge, ensureBridge, ensureForwarding, ensureGateways, type GatewayDevice, gatewaysOf } from "./host.ts";
+import {
+  type Bridge,
+  ensureBridge,
+  ensureForwarding,
+  ensureGateways,
+  gatewayError,
+  type GatewayDevice,
+  gatewaysOf,
+} from "./host.ts";
 import { configurePod, openPodNetns, routesWithDefaults } from "./pod.ts";
 import { configurePort } from "./port.ts";
 import type { RuledPod } from "./rules.ts";
@@ -140,8 +148,7 @@ function setGateways(
     ensureForwarding(gateways);
     return inVlan ? gatewayDevice : undefined;
   } catch (error) {
-    const what = inVlan ? "failed to set vlan interface for bridge with addr" : "failed to set bridge addr";
-    throw new Error(what, { cause: error });
+    throw gatewayError(inVlan, error);
   }
 }
 

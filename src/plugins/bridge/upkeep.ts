@@ -6,6 +6,7 @@ import { notAvailableUnless } from "../../cni/status.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { checkAttachment } from "./check.ts";
 import { decodeBridgeConfig, ipamTypeOf } from "./config.ts";
+import { checkGateways } from "./gateway-check.ts";
 import { removeStaleVeths } from "./gc.ts";
 import { findBridge } from "./host.ts";
 import { removeStaleRules } from "./rules.ts";
@@ -24,13 +25,17 @@ function gc(request: CniGcRequest): void {
   ]);
 }
 
-/** ADD makes all it needs, so that the configuration, whoever has the bridge's name, and the IPAM plugin decide. */
+/**
+ * ADD makes all it needs, so that the configuration, whoever has the bridge's name or its gateway's place, and the IPAM
+ * plugin decide.
+ */
 function status(request: CniNetworkRequest): void {
-  const { ipamType } = notAvailableUnless(() => {
-    const config = decodeBridgeConfig(request.config);
+  const config = notAvailableUnless(() => {
+    const decoded = decodeBridgeConfig(request.config);
     using socket = new NetlinkSocket();
-    findBridge(socket, config.bridge);
-    return config;
+    findBridge(socket, decoded.bridge);
+    return decoded;
   });
-  if (ipamType !== "") delegateStatus(request, ipamType, request.config.json);
+  if (config.ipamType !== "") delegateStatus(request, config.ipamType, request.config.json);
+  notAvailableUnless(() => checkGateways(request, config));
 }

@@ -19,7 +19,7 @@ export function ensureVlanGateway(
   extras: ExtraConfig,
   gateway: Cidr,
 ): GatewayDevice {
-  const name = `${bridge.name}.${extras.vlan}`;
+  const name = vlanGatewayName(bridge.name, extras.vlan);
   const port = portOf(bridge, name);
   const found = findLink(socket, { name });
   const device = found ?? makePair(socket, { bridge, name, port, gateway });
@@ -33,6 +33,11 @@ export function ensureVlanGateway(
     throw error;
   }
   return { name, index: device.index, mac: device.mac ?? macForAddress(gateway.address) };
+}
+
+/** The device's name, by those of the bridge and the VLAN. */
+export function vlanGatewayName(bridge: string, vlan: number): string {
+  return `${bridge}.${vlan}`;
 }
 
 interface Pair {

@@ -1,4 +1,4 @@
-import { type Decoder, DecodeError, type JsonObject } from "../../base/decode.ts";
+import { Decoder, DecodeError, type JsonObject } from "../../base/decode.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import type { PluginConfig } from "../../cni/config.ts";
 
@@ -21,21 +21,48 @@ export interface FlannelConfig {
 /** Reads the configuration. Throws a CniError, code 7. */
 export function decodeFlannelConfig({ decoder, name }: PluginConfig): FlannelConfig {
   try {
-    return {
-      name,
-      cniVersion: findText(decoder, "cniVersion"),
-      subnetFile: findText(decoder, "subnetFile") ?? "/run/flannel/subnet.env",
-      dataDir: findText(decoder, "dataDir") ?? "/var/lib/cni/flannel",
-      delegate: decoder.field("delegate").object(),
-      ipam: decoder.field("ipam").object(),
-      runtimeConfig: decoder.field("runtimeConfig").object(),
-      inProcess: decoder.field("inProcess").boolean() ?? true,
-    };
+    return decodeMembers(decoder, name);
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     const message = "failed to load flannel netconf file: failed to load netconf";
     throw new CniError(cniCode.invalidConfig, message, undefined, { cause: error });
   }
+}
+
+/**
+ * Like decodeFlannelConfig, but a member that cannot be read counts as absent: the configuration may have become anything
+ * since ADD, which has kept what is to be deleted.
+ */
+export function decodeForDelete(config: PluginConfig): FlannelConfig {
+  try {
+    return decodeFlannelConfig(config);
+  } catch {
+    const readable = Object.entries(config.json).filter(([key, value]) => isReadable({ [key]: value }));
+    return decodeMembers(new Decoder(Object.fromEntries(readable)), config.name);
+  }
+}
+
+function isReadable(json: JsonObject): boolean {
+  try {
+    decodeMembers(new Decoder(json), "");
+    return true;
+  } catch (error) {
+    if (error instanceof DecodeError) return false;
+    throw error;
+  }
+}
+
+function decodeMembers(decoder: Decoder, name: string): FlannelConfig {
+  return {
+    name,
+    cniVersion: findText(decoder, "cniVersion"),
+    subnetFile: findText(decoder, "subnetFile") ?? "/run/flannel/subnet.env",
+    dataDir: findText(decoder, "dataDir") ?? "/var/lib/cni/flannel",
+    delegate: decoder.field("delegate").object(),
+    ipam: decoder.field("ipam").object(),
+    runtimeConfig: decoder.field("runtimeConfig").object(),
+    inProcess: decoder.field("inProcess").boolean() ?? true,
+  };
 }
 
 function findText(decoder: Decoder, key: string): string | undefined {

@@ -40,12 +40,6 @@ export function delegateType(config: FlannelConfig): string {
   return typeof type === "string" ? type : defaultDelegateType;
 }
 
-/** Type of the delegate's own delegate, which gives out the addresses. */
-export function ipamType(config: FlannelConfig): string {
-  const type = config.ipam?.["type"];
-  return typeof type === "string" ? type : defaultIpamType;
-}
-
 function checkDelegate(delegate: JsonObject): void {
   const type = delegate["type"];
   if (type !== undefined && typeof type !== "string") {

@@ -1,13 +1,12 @@
-import type { JsonObject } from "../../base/decode.ts";
-import { runAll } from "../../base/run-all.ts";
+import { Decoder, type JsonObject } from "../../base/decode.ts";
 import { Undo } from "../../base/undo.ts";
 import { withPrevResult } from "../../cni/config.ts";
-import { delegateAdd, delegateDel } from "../../cni/delegate.ts";
+import { delegateAdd, delegateDel, hasPlugin } from "../../cni/delegate.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
-import { findRebuilt, hasPorts, portsPlugin, stateKey } from "./attachment.ts";
-import { decodeFlannelConfig, type FlannelConfig } from "./config.ts";
+import { deleteAttachment, findRebuilt, hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
+import { decodeFlannelConfig, decodeForDelete, type FlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
 import { findState, removeState, saveState } from "./state.ts";
 import { awaitSubnetEnv } from "./subnet-env-file.ts";
@@ -41,20 +40,17 @@ function addByDelegate(request: CniRequest, config: FlannelConfig, json: JsonObj
 }
 
 /**
- * Deletes with the configuration that ADD used, which is forgotten only when that has succeeded. It may be gone: then the
- * present configuration serves.
+ * Deletes with the configuration that ADD used, whatever the present one has become, and forgets it only when that has
+ * succeeded. It may be gone: then the present one serves.
  */
 function del(request: CniRequest): void {
-  const config = decodeFlannelConfig(request.config);
+  const config = decodeForDelete(request.config);
   const key = stateKey(request, config);
   const state = findState(key);
-  runAll([
-    (): void => portsPlugin(request).del(request),
-    (): void => {
-      if (state === undefined) deleteUnrecorded(request, config);
-      else delegateDel(request, state.type, state.json);
-    },
-  ]);
+  deleteAttachment(request, () => {
+    if (state === undefined) deleteUnrecorded(request, config);
+    else delegateDel(request, state.type, keptConfig(state, config));
+  });
   removeState(key);
 }
 
@@ -74,9 +70,17 @@ function addPorts(request: CniRequest, result: CniResult): void {
 function deleteUnrecorded(request: CniRequest, config: FlannelConfig): void {
   try {
     const json = findRebuilt(request, config);
-    if (json !== undefined) delegateDel(request, delegateType(config), json);
+    if (json !== undefined) delegateDel(request, delegateType(config), withoutMissingIpam(request, json));
   } catch (error) {
     const harmless: readonly number[] = [cniCode.unsupportedField, cniCode.invalidConfig];
     if (error instanceof CniError && !harmless.includes(error.code)) throw error;
   }
+}
+
+/** An IPAM plugin that is not there has given out no address. Whether a delegate of somebody else's needs it, it knows itself. */
+function withoutMissingIpam(request: CniRequest, json: JsonObject): JsonObject {
+  const delegate = new Decoder(json);
+  const type = delegate.field("ipam").field("type").string() ?? "";
+  const isNeeded = !request.builtIn.has(delegate.field("type").string() ?? "") || hasPlugin(request, type);
+  return isNeeded ? json : { ...json, ipam: {} };
 }

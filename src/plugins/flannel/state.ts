@@ -5,8 +5,6 @@
  */
 import { Decoder, DecodeError, type JsonObject, parseJson } from "../../base/decode.ts";
 import { runAll } from "../../base/run-all.ts";
-import { isCniName } from "../../cni/environment.ts";
-import { listDirectory } from "../../sys/directory.ts";
 import { SyscallError } from "../../sys/errno.ts";
 import { ensureDirectory, findText, removeFile, replaceFile } from "../../sys/file.ts";
 import { ownType } from "./delegate-config.ts";
@@ -70,18 +68,6 @@ export function removeState(key: StateKey): void {
   runAll(paths.flatMap((path) => [(): unknown => removeFile(temporaryPath(path)), (): unknown => removeFile(path)]));
 }
 
-/** The readable states of a network's attachments; what names no network is nobody's to judge. Throws a SyscallError. */
-export function listStates(directory: string, network: string): readonly State[] {
-  const states: State[] = [];
-  for (const name of listDirectory(directory) ?? []) {
-    const [containerId = "", , ...more] = name.split(":");
-    if (!isCniName(containerId) || more.length > 0) continue;
-    const state = readState(`${directory}/${name}`, containerId);
-    if (state?.network === network) states.push(state);
-  }
-  return states;
-}
-
 /**
  * The container's own file unless it is another attachment's. One that does not say which interface it is for counts as
  * this one's when it is of the same network: there a second attachment has the same configuration.
@@ -95,7 +81,8 @@ function isOwn(state: State, { network, interfaceName }: StateKey): boolean {
   return state.network === network && (state.interfaceName ?? interfaceName) === interfaceName;
 }
 
-function readState(path: string, containerId: string): State | undefined {
+/** What a file says; undefined when there is none, or it cannot be read as a state. */
+export function readState(path: string, containerId: string): State | undefined {
   const text = findReadable(path);
   if (text === undefined) return undefined;
   try {
@@ -126,6 +113,11 @@ function firstPath({ directory, containerId }: StateKey): string {
 
 function furtherPath(key: StateKey): string {
   return `${firstPath(key)}:${key.interfaceName}`;
+}
+
+/** The name of the file that the temporary file with this name is for; undefined for another name. */
+export function findTemporary(name: string): string | undefined {
+  return /^\.(.+)\.tartan$/.exec(name)?.[1];
 }
 
 /** One name for all attempts, so that DEL finds it: a runtime never works twice at the same time on one container. */

@@ -1,6 +1,6 @@
 import { formatIp, ipEquals, type IpAddress } from "../../addr/ip.ts";
 import type { CniRequest } from "../../cni/plugin.ts";
-import { decodeForDelete } from "./config.ts";
+import { decodeForCheck } from "./config.ts";
 import { findRange, type RangeSet } from "./range.ts";
 import { findStore } from "./store.ts";
 
@@ -9,7 +9,7 @@ import { findStore } from "./store.ts";
  * own. Throws an Error for what is missing, with the reference's text.
  */
 export function checkAddresses(request: CniRequest): void {
-  const config = decodeForDelete(request);
+  const config = decodeForCheck(request);
   const { prevResult } = request.config;
   using store = findStore(config.directory, request);
   const own = store?.own ?? [];

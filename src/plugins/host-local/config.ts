@@ -22,29 +22,42 @@ const defaultDataDir = "/var/lib/cni/networks";
 
 /** Reads and checks what ADD needs. Throws a CniError or a DecodeError. */
 export function decodeHostLocalConfig(request: Pick<CniRequest, "config">): HostLocalConfig {
-  const config = decodeForDelete(request);
+  const config = decodeForCheck(request);
   if (config.rangeSets.length === 0) throw new CniError(cniCode.invalidConfig, "no IP ranges specified");
   return config;
 }
 
-/** Like decodeHostLocalConfig, but without ranges as well: addresses are freed by their owner, not by their range. */
-export function decodeForDelete(request: Pick<CniRequest, "config">): HostLocalConfig {
-  const { decoder, name, cniVersion } = request.config;
-  const ipam = decoder.field("ipam");
-  if (ipam.absent) throw new CniError(cniCode.invalidConfig, "IPAM config missing 'ipam' key");
+/** Like decodeHostLocalConfig, but without ranges as well. */
+export function decodeForCheck(request: Pick<CniRequest, "config">): HostLocalConfig {
+  const { decoder, cniVersion } = request.config;
+  const ipam = decodeIpam(request);
   const rangeSets = planRangeSets(decodeRangeSets(ipam, decoder.field("runtimeConfig").field("ipRanges")));
   // CNI 0.2.0 and older have one place for an address of each family.
   if (!isAtLeast(cniVersion, "0.3.0") && hasSeveralOfAFamily(rangeSets)) {
     const message = `CNI version ${cniVersion} does not support more than 1 address per family`;
     throw new CniError(cniCode.invalidConfig, message);
   }
-  const dataDir = ipam.field("dataDir").string() ?? "";
   return {
-    directory: `${dataDir === "" ? defaultDataDir : dataDir}/${name}`,
+    directory: decodeDirectory(request),
     rangeSets,
     routes: decodeRoutes(ipam.field("routes")),
     resolvConf: ipam.field("resolvConf").string() ?? "",
   };
+}
+
+/**
+ * The directory of this network's addresses, all that DEL and GC need: addresses are freed by their owner, whatever has
+ * become of the ranges since. Throws a CniError or a DecodeError.
+ */
+export function decodeDirectory(request: Pick<CniRequest, "config">): string {
+  const dataDir = decodeIpam(request).field("dataDir").string() ?? "";
+  return `${dataDir === "" ? defaultDataDir : dataDir}/${request.config.name}`;
+}
+
+function decodeIpam({ config }: Pick<CniRequest, "config">): Decoder {
+  const ipam = config.decoder.field("ipam");
+  if (ipam.absent) throw new CniError(cniCode.invalidConfig, "IPAM config missing 'ipam' key");
+  return ipam;
 }
 
 /** The addresses asked for: by CNI_ARGS, by args.cni and by the runtime's capability, all of them together, each once. */

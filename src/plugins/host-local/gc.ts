@@ -2,7 +2,7 @@ import { runAll } from "../../base/run-all.ts";
 import type { CniGcRequest, ValidAttachments } from "../../cni/plugin.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { removeFile } from "../../sys/file.ts";
-import { decodeForDelete } from "./config.ts";
+import { decodeDirectory } from "./config.ts";
 import { isReservationName } from "./holder-link.ts";
 import { findOwner, type Owner } from "./owner.ts";
 import { findStore } from "./store.ts";
@@ -15,7 +15,7 @@ const nobody = { containerId: "", interfaceName: "" };
  * leaves them: whoever writes one holds the lock. Throws what could not be freed, or not be read, all of it together.
  */
 export function freeStaleAddresses(request: CniGcRequest): void {
-  const { directory } = decodeForDelete(request);
+  const directory = decodeDirectory(request);
   using store = findStore(directory, nobody);
   if (store === undefined) return;
   const names = (listDirectory(directory) ?? []).filter(isReservationName);

@@ -2,9 +2,10 @@ import { formatIp, type IpAddress } from "../../addr/ip.ts";
 import { Undo } from "../../base/undo.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniIp, CniResult } from "../../cni/result.ts";
+import { isAtLeast } from "../../cni/version.ts";
 import { readText } from "../../sys/file.ts";
 import { allocateNext, allocateRequested, type NumberedSet } from "./allocator.ts";
-import { decodeForDelete, decodeHostLocalConfig, decodeRequestedAddresses } from "./config.ts";
+import { decodeDirectory, decodeForCheck, decodeHostLocalConfig, decodeRequestedAddresses } from "./config.ts";
 import { findRange, type RangeSet } from "./range.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type AddressStore, findStore, openStore } from "./store.ts";
@@ -46,10 +47,13 @@ function takeFirstOf(set: RangeSet, requested: IpAddress[]): IpAddress | undefin
   return undefined;
 }
 
-/** Frees by owner, so that neither the ranges nor the addresses asked for then have to be known. */
+/**
+ * Frees by owner, so that neither the ranges nor the addresses asked for then have to be known. With CNI 0.2.0 and older more
+ * than one address of a family is refused here too, as the reference does.
+ */
 function del(request: CniRequest): void {
-  const config = decodeForDelete(request);
-  using store = findStore(config.directory, request);
+  if (!isAtLeast(request.config.cniVersion, "0.3.0")) decodeForCheck(request);
+  using store = findStore(decodeDirectory(request), request);
   store?.releaseOwn();
 }
 

@@ -1,3 +1,4 @@
+import { type Cidr, cidrOf } from "../../addr/cidr.ts";
 import { findIp, formatIp, ipEquals, type IpAddress } from "../../addr/ip.ts";
 import type { CniNetworkRequest } from "../../cni/plugin.ts";
 import { exhaustionError, notAvailableUnless } from "../../cni/status.ts";
@@ -19,6 +20,12 @@ export function checkAvailability(request: CniNetworkRequest): void {
   });
   const full = notAvailableUnless(() => findFullSet(config));
   if (full !== undefined) throw exhaustionError(formatRangeSet(full));
+}
+
+/** The gateways of each set's ranges, from any of which its address may come, with the prefix lengths of the subnets. */
+export function listGateways(request: CniNetworkRequest): readonly (readonly Cidr[])[] {
+  const { rangeSets } = decodeHostLocalConfig(request);
+  return rangeSets.map(({ ranges }) => ranges.map(({ gateway, subnet }) => cidrOf(gateway, subnet.prefixLength)));
 }
 
 /**

@@ -2,10 +2,11 @@
 import type { CniUpkeep } from "../../cni/plugin.ts";
 import { checkAddresses } from "./check.ts";
 import { freeStaleAddresses } from "./gc.ts";
-import { checkAvailability } from "./status.ts";
+import { checkAvailability, listGateways } from "./status.ts";
 
 export const hostLocalUpkeep: CniUpkeep = {
   check: checkAddresses,
   gc: freeStaleAddresses,
   status: checkAvailability,
+  gateways: listGateways,
 };

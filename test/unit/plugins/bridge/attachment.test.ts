@@ -1,19 +1,48 @@
 import { expect, test } from "bun:test";
 
-import { findAliasOwner, hostVethAlias, hostVethName } from "../../../../src/plugins/bridge/attachment.ts";
+import { hostVethAlias, hostVethName } from "../../../../src/plugins/bridge/attachment.ts";
+import { findAliasMark } from "../../../../src/plugins/bridge/gc.ts";
 
 const attachment = { network: "cbr0", containerId: "c1", interfaceName: "eth0" };
+const long = { ...attachment, containerId: "c".repeat(300) };
 
-test("findAliasOwner() reads what hostVethAlias() wrote", () => {
+test("findAliasMark() reads what hostVethAlias() wrote", () => {
   expect(hostVethAlias(attachment)).toBe("tartan cbr0 c1 eth0");
-  expect(findAliasOwner(hostVethAlias(attachment))).toEqual(attachment);
+  expect(findAliasMark(hostVethAlias(attachment))).toEqual({ network: "cbr0", device: hostVethName(attachment) });
 });
 
-test("findAliasOwner() takes nothing else for ours: other aliases, and the short form of a long one", () => {
-  const long = hostVethAlias({ ...attachment, containerId: "c".repeat(300) });
-  expect(long).toMatch(/^tartan [\da-f]{64}$/);
-  for (const alias of ["", "tartan", long, "tartan-bridge cni0.100", "other cbr0 c1 eth0", "tartan cbr0 c1 eth0 x"]) {
-    expect([alias, findAliasOwner(alias)]).toEqual([alias, undefined]);
+test("hostVethAlias() tells network and attachment apart also where only hashes have room", () => {
+  const alias = hostVethAlias(long);
+  expect(alias).toMatch(/^tartan ~[\da-f]{64} [\da-f]{64}$/);
+  const { network, device } = findAliasMark(alias) ?? {};
+  expect(device).toBe(hostVethName(long));
+  expect(findAliasMark(hostVethAlias({ ...long, network: "other" }))?.network).not.toBe(network);
+  expect(findAliasMark(hostVethAlias({ ...long, interfaceName: "net1" }))?.network).toBe(network);
+  expect(hostVethAlias({ ...long, interfaceName: "net1" })).not.toBe(alias);
+});
+
+test("hostVethAlias() has no more bytes than the kernel takes", () => {
+  for (const interfaceName of ["eth0", "\u20ac\u20ac\u20ac\u20ac\u20ac"]) {
+    for (let length = 200; length < 300; length++) {
+      const alias = hostVethAlias({ ...attachment, containerId: "c".repeat(length), interfaceName });
+      expect(Buffer.byteLength(alias)).toBeLessThanOrEqual(255);
+      expect(alias.includes("~")).toBe(`tartan cbr0 ${"c".repeat(length)} ${interfaceName}`.length > 245);
+    }
+  }
+});
+
+test("findAliasMark() takes nothing else for ours", () => {
+  for (const alias of [
+    "",
+    "tartan",
+    "tartan cbr0",
+    "tartan cbr0 c1",
+    "tartan-bridge cni0.100",
+    "other cbr0 c1 eth0",
+    "tartan cbr0 c1 eth0 x",
+    `${hostVethAlias(long)} x y`,
+  ]) {
+    expect([alias, findAliasMark(alias)]).toEqual([alias, undefined]);
   }
 });
 

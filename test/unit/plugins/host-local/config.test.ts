@@ -9,7 +9,8 @@ import { decodeConfig } from "../../../../src/cni/config.ts";
 import { toCniError } from "../../../../src/cni/error.ts";
 import type { CniRequest } from "../../../../src/cni/plugin.ts";
 import {
-  decodeForDelete,
+  decodeDirectory,
+  decodeForCheck,
   decodeHostLocalConfig,
   decodeRequestedAddresses,
 } from "../../../../src/plugins/host-local/config.ts";
@@ -98,10 +99,17 @@ test("decodeHostLocalConfig() refuses what gives no range", () => {
   }
 });
 
-test("decodeForDelete() does without ranges, and checks those that are there", () => {
-  expect(ranges({ ipam: {} }, decodeForDelete)).toEqual([]);
-  expect(ranges({}, decodeForDelete)).toBe("7 IPAM config missing 'ipam' key");
-  expect(ranges({ ipam: { subnet: "10.0.0.0/32" } }, decodeForDelete)).toStartWith("7 invalid range set 0: ");
+test("decodeDirectory() needs nothing but the place, whatever the ranges are", () => {
+  const config = decodeConfig(new Decoder({ name: "n", ipam: { dataDir: "/d", ranges: 5, subnet: "10.0.0.0/32" } }));
+  expect(decodeDirectory({ config })).toBe("/d/n");
+  const without = decodeConfig(new Decoder({ name: "n", ipam: {} }));
+  expect(decodeDirectory({ config: without })).toBe("/var/lib/cni/networks/n");
+});
+
+test("decodeForCheck() does without ranges, and checks those that are there", () => {
+  expect(ranges({ ipam: {} }, decodeForCheck)).toEqual([]);
+  expect(ranges({}, decodeForCheck)).toBe("7 IPAM config missing 'ipam' key");
+  expect(ranges({ ipam: { subnet: "10.0.0.0/32" } }, decodeForCheck)).toStartWith("7 invalid range set 0: ");
 });
 
 const v4 = [{ subnet: "10.1.2.0/24" }];
@@ -110,9 +118,9 @@ const v6 = [{ subnet: "fd00:1::/64" }];
 const otherV6 = [{ subnet: "fd00:2::/64" }];
 
 for (const cniVersion of ["0.1.0", "0.2.0"]) {
-  test(`decodeHostLocalConfig() and decodeForDelete() give one address of each family in version ${cniVersion}`, () => {
+  test(`decodeHostLocalConfig() and decodeForCheck() give one address of each family in version ${cniVersion}`, () => {
     const problem = `7 CNI version ${cniVersion} does not support more than 1 address per family`;
-    for (const decode of [decodeHostLocalConfig, decodeForDelete]) {
+    for (const decode of [decodeHostLocalConfig, decodeForCheck]) {
       expect(ranges({ cniVersion, ipam: { ranges: [v4, v6] } }, decode)).toHaveLength(2);
       for (const several of [
         [v4, otherV4],
