@@ -5,6 +5,7 @@ import { apiAddress, apiPort, flannelToken } from "../helpers/api-server.ts";
 import type { ClusterNode } from "../helpers/cluster.ts";
 import { createKubeCluster, type KubeCluster } from "../helpers/kube-cluster.ts";
 import { peerProgram } from "../helpers/peers.ts";
+import { kubeconfigText } from "../helpers/kubeconfig.ts";
 import { describeWith } from "../helpers/require.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
 
@@ -39,15 +40,7 @@ await describeWith(
     /** A kubeconfig whose user and cluster have these members. */
     function kubeconfig(user: object, cluster: object = {}): Promise<string> {
       const ca = { "certificate-authority": kube.server.authority.own.certPath };
-      const config = {
-        apiVersion: "v1",
-        kind: "Config",
-        clusters: [{ name: "c", cluster: { server, ...ca, ...cluster } }],
-        users: [{ name: "u", user }],
-        contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-        "current-context": "x",
-      };
-      return kube.cluster.directory.write("kubeconfig", JSON.stringify(config));
+      return kube.cluster.directory.write("kubeconfig", kubeconfigText(user, { server, ...ca, ...cluster }));
     }
 
     /** Starts with a kubeconfig and without anything that a pod has, waits until it is ready, and ends. */

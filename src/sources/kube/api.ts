@@ -1,5 +1,5 @@
 import { version } from "../../base/version.ts";
-import type { Credentials } from "./credentials.ts";
+import type { ApiAccess, Credentials } from "./credentials.ts";
 import { type ApiStatus, decodeStatus, openEnvelope } from "./envelope.ts";
 import type { ResponseReceiver } from "./http-response.ts";
 import { exchange, type HttpRequest, type TransportLimits } from "./transport.ts";
@@ -79,50 +79,66 @@ export class KubeApi {
     return joinBytes(parts, length);
   }
 
-  /**
-   * Sends a request and hands the answer on as it comes. A refusal of the credentials is tried once more with fresh ones:
-   * a token may have been replaced the moment before.
-   */
+  /** Sends a request and hands the answer on as it comes. Rejects with an ApiError, TransportError or another. */
   async stream(
     request: ApiRequest,
     receiver: ApiReceiver,
     options: { readonly signal: AbortSignal; readonly limits: TransportLimits },
   ): Promise<void> {
-    try {
-      await this.#stream(request, receiver, options);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== unauthorized) throw error;
-      this.credentials.refused();
-      await this.#stream(request, receiver, options);
-    }
-  }
-
-  async #stream(
-    request: ApiRequest,
-    receiver: ApiReceiver,
-    { signal, limits }: { readonly signal: AbortSignal; readonly limits: TransportLimits },
-  ): Promise<void> {
-    const { endpoint, basePath, authorization } = await this.credentials.access();
     const answer = new Answer(receiver);
-    const { body } = request;
-    const message: HttpRequest = {
-      method: request.method,
-      path: `${basePath}${request.path}`,
-      headers: {
-        "User-Agent": `flanneld/tartan-${version}`,
-        Accept: request.accept,
-        ...(authorization === undefined ? {} : { Authorization: authorization }),
-        ...(body === undefined ? {} : { "Content-Type": body.type }),
-      },
-      body: body?.text,
-    };
+    const { method, path, accept, body } = request;
+    const headers = { Accept: accept, ...(body === undefined ? {} : { "Content-Type": body.type }) };
     try {
-      await exchange(endpoint, message, { receiver: answer, limits, signal });
+      await this.send({ method, path, headers, body: body?.text }, { ...options, receiver: answer });
     } catch (error) {
       if (answer.refusal === undefined) throw error;
     }
     if (answer.refusal !== undefined) throw new ApiError(request.what, answer.refusal());
   }
+
+  /**
+   * Sends a request as it is, and hands on whatever is answered. A refusal of the credentials is tried once more with
+   * fresh ones: a token may have been replaced the moment before.
+   */
+  async send(
+    request: HttpRequest,
+    options: { readonly receiver: ResponseReceiver; readonly limits: TransportLimits; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { receiver } = options;
+    const access = await this.credentials.access();
+    const first: ResponseReceiver = {
+      head: (head): void => {
+        if (head.status === unauthorized) throw new RefusedError();
+        receiver.head(head);
+      },
+      body: (bytes) => receiver.body(bytes),
+    };
+    try {
+      await exchange(access.endpoint, authorized(request, access), { ...options, receiver: first });
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      this.credentials.refused(access);
+      const next = await this.credentials.access();
+      await exchange(next.endpoint, authorized(request, next), options);
+    }
+  }
+}
+
+/** The credentials were refused, which nobody was told yet. */
+class RefusedError extends Error {
+  override readonly name = "RefusedError";
+}
+
+function authorized(request: HttpRequest, { basePath, authorization }: ApiAccess): HttpRequest {
+  return {
+    ...request,
+    path: `${basePath}${request.path}`,
+    headers: {
+      ...request.headers,
+      "User-Agent": `flanneld/tartan-${version}`,
+      ...(authorization === undefined ? {} : { Authorization: authorization }),
+    },
+  };
 }
 
 /** Tells a success, whose body is passed on, from a refusal, whose body says why. */

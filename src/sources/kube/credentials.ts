@@ -16,8 +16,8 @@ export interface Credentials {
   readonly name: string;
   /** How the next request is to be made. Rejects with an Error when it cannot be told now. */
   access(): Promise<ApiAccess>;
-  /** The server has refused what `access` said: the next one reads everything anew. */
-  refused(): void;
+  /** The server has refused this that `access` said: unless there is another by now, the next one is read anew. */
+  refused(access: ApiAccess): void;
 }
 
 /** Where the kubelet puts a pod's credentials. */
