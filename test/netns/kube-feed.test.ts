@@ -27,6 +27,7 @@ test("followNodes() asks for its pod again, at times that differ from node to no
     event: (): void => undefined,
     live: (): void => undefined,
     lost: (reason: string): void => void lost.push(reason),
+    paged: (): void => undefined,
   };
   const identity = { kind: "pod", namespace: "kube-flannel", name: "p" } as const;
   const timing = { ...usualTiming, firstRetryMs: 100, longestRetryMs: 100 };
