@@ -1,6 +1,8 @@
 /** How flanneld reaches the API server, and what it is beside the real flanneld. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
+import { rm } from "node:fs/promises";
+
 import { apiAddress, apiPort, flannelToken } from "../helpers/api-server.ts";
 import type { ClusterNode } from "../helpers/cluster.ts";
 import { createKubeCluster, type KubeCluster } from "../helpers/kube-cluster.ts";
@@ -14,7 +16,12 @@ function shape(text: string): string {
   return text.replaceAll(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, "MAC").replace(/1\.\d$/, "1.N");
 }
 
+const execVersion = "client.authentication.k8s.io/v1";
 const server = `https://${apiAddress}:${apiPort}`;
+
+function giving(status: object): string {
+  return `echo '${JSON.stringify({ apiVersion: execVersion, kind: "ExecCredential", status })}'`;
+}
 
 await describeWith(
   ["root", "executable", "link:vxlan", "peer:etcd", "peer:kubernetes", "peer:flanneld"],
@@ -64,19 +71,32 @@ await describeWith(
       await works(await kubeconfig({ tokenFile: `${kube.account}/token` }));
     });
 
-    test("reads a kubeconfig whose plugin gives a token", async () => {
-      const credential = {
-        apiVersion: "client.authentication.k8s.io/v1",
-        kind: "ExecCredential",
-        status: { token: flannelToken },
-      };
-      const plugin = await kube.cluster.directory.write(
-        "plugin",
-        `#!/bin/sh\necho '${JSON.stringify(credential)}'\n`,
-        0o755,
-      );
-      const exec = { apiVersion: credential.apiVersion, command: plugin, interactiveMode: "Never" };
-      await works(await kubeconfig({ exec }));
+    /** A user with a plugin that notes each of its runs, and gives what the script says for `$count`, from 1 on. */
+    async function pluginUser(
+      script: string,
+    ): Promise<{ readonly user: object; readonly runs: () => Promise<number> }> {
+      const log = kube.cluster.directory.join("plugin.log");
+      await rm(log, { force: true });
+      const lines = ["#!/bin/sh", `echo run >> '${log}'`, `count=$(wc -l < '${log}')`, script, ""];
+      const command = await kube.cluster.directory.write("plugin", lines.join("\n"), 0o755);
+      const exec = { apiVersion: execVersion, command, interactiveMode: "Never" };
+      return { user: { exec }, runs: async () => (await Bun.file(log).text()).split("\n").length - 1 };
+    }
+
+    test("asks a kubeconfig's plugin once for a token, and again when that ends or is refused", async () => {
+      const lasting = await pluginUser(giving({ token: flannelToken }));
+      await works(await kubeconfig(lasting.user));
+      expect(await lasting.runs()).toBe(1);
+      const over = { token: flannelToken, expirationTimestamp: "2020-01-01T00:00:00Z" };
+      const ending = await pluginUser(giving(over));
+      // Besides the watch there is then something to write.
+      await kube.store.annotate("node1", { "flannel.alpha.coreos.com/public-ip": "192.168.1.77" });
+      await works(await kubeconfig(ending.user));
+      expect(await ending.runs()).toBeGreaterThan(1);
+      const first = giving({ token: "stale" });
+      const refused = await pluginUser(`if [ $count = 1 ]; then ${first}; else ${giving({ token: flannelToken })}; fi`);
+      await works(await kubeconfig(refused.user));
+      expect(await refused.runs()).toBe(2);
     });
 
     test("takes the URL of the flag in place of the kubeconfig's", async () => {

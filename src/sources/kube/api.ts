@@ -1,8 +1,9 @@
+import { Decoder, parseJson } from "../../base/decode.ts";
 import { version } from "../../base/version.ts";
 import type { ApiAccess, Credentials } from "./credentials.ts";
 import { type ApiStatus, decodeStatus, openEnvelope } from "./envelope.ts";
 import type { ResponseReceiver } from "./http-response.ts";
-import { exchange, type HttpRequest, type TransportLimits } from "./transport.ts";
+import { exchange, type HttpMethod, type HttpRequest, type TransportLimits } from "./transport.ts";
 
 /** An answer of the API server that is no success. */
 export class ApiError extends Error {
@@ -38,7 +39,7 @@ const unauthorized = 401;
 export interface ApiRequest {
   /** For errors: `patch node "a"`. */
   readonly what: string;
-  readonly method: "GET" | "PATCH";
+  readonly method: HttpMethod;
   readonly path: string;
   readonly accept: string;
   readonly body?: { readonly type: string; readonly text: string };
@@ -154,7 +155,8 @@ class Answer implements ResponseReceiver {
 
   /** Why it was refused; undefined for a success and before the answer. */
   get refusal(): (() => ApiStatus) | undefined {
-    return this.#code === 0 || isSuccess(this.#code) ? undefined : (): ApiStatus => this.#readRefusal();
+    if (this.#code === 0 || isSuccess(this.#code)) return undefined;
+    return (): ApiStatus => readRefusal(this.#code, joinBytes(this.#parts, this.#length));
   }
 
   head({ status }: { readonly status: number }): void {
@@ -170,20 +172,28 @@ class Answer implements ResponseReceiver {
       this.#length += bytes.length;
     }
   }
-
-  /** A Status as protobuf, as the API server answers; or whatever a proxy before it says. */
-  #readRefusal(): ApiStatus {
-    const bytes = joinBytes(this.#parts, this.#length);
-    try {
-      return { ...decodeStatus(openEnvelope(bytes).object), code: this.#code };
-    } catch {
-      const text = new TextDecoder().decode(bytes).trim().slice(0, 300);
-      return { code: this.#code, reason: "", message: text };
-    }
-  }
 }
 
-function isSuccess(code: number): boolean {
+/** A Status, as protobuf or as JSON, as the API server answers; or whatever a proxy before it says. */
+export function readRefusal(code: number, bytes: Uint8Array): ApiStatus {
+  try {
+    return { ...decodeStatus(openEnvelope(bytes).object), code };
+  } catch {
+    // It is JSON, or not the API server's.
+  }
+  const text = new TextDecoder().decode(bytes).trim();
+  try {
+    const status = new Decoder(parseJson(text));
+    const [reason = "", message = ""] = [status.field("reason").string(), status.field("message").string()];
+    if (message !== "") return { code, reason, message };
+  } catch {
+    // It is not the API server's.
+  }
+  return { code, reason: "", message: text.slice(0, 300) };
+}
+
+/** True for what is no refusal. */
+export function isSuccess(code: number): boolean {
   return code >= 200 && code < 300;
 }
 

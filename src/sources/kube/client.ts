@@ -1,13 +1,68 @@
 /**
- * The one importer of the Kubernetes client library. It is loaded only in a short-lived child, since it would cost the
- * daemon 23 MB; and it makes no request itself: as shipped it fails every HTTPS call on Bun.
+ * The one importer of the Kubernetes client library. It is loaded by commands for people, and by the daemon only in a
+ * short-lived child, since it would cost it 23 MB. It sends nothing by itself: as shipped it fails every HTTPS call on
+ * Bun. Its requests go by our own transport, with what that checks.
  */
-import { KubeConfig, loadYaml } from "@kubernetes/client-node";
+import {
+  CoreV1Api,
+  createConfiguration,
+  KubeConfig,
+  loadYaml,
+  type RequestContext,
+  ResponseContext,
+  SelfDecodingBody,
+  ServerConfiguration,
+  wrapHttpLibrary,
+} from "@kubernetes/client-node";
 import { Decoder, parseJson } from "../../base/decode.ts";
 import { findText, readText } from "../../sys/file.ts";
 import { certificateEnd } from "../../sys/certificate.ts";
+import { ApiError, isSuccess, type KubeApi, readRefusal, usualLimits } from "./api.ts";
 import { askExecPlugin, type ExecCredential } from "./exec-plugin.ts";
 import type { KubeconfigText } from "./kubeconfig.ts";
+import type { HttpMethod } from "./transport.ts";
+
+export type { CoreV1Api, V1Node, V1NodeCondition } from "@kubernetes/client-node";
+
+const methods: readonly HttpMethod[] = ["GET", "PATCH", "POST", "PUT", "DELETE"];
+
+/**
+ * The library's calls for nodes, pods, ConfigMaps and the like. What the API server refuses rejects with our ApiError, not
+ * the library's, whose text is no sentence; else as `KubeApi.send`, until the signal.
+ */
+export function openCoreApi(api: KubeApi, signal: AbortSignal): CoreV1Api {
+  const httpApi = wrapHttpLibrary({ send: (request) => sendFor(api, request, signal) });
+  // It wants a server, but which one, and who asks, is the transport's business.
+  return new CoreV1Api(createConfiguration({ baseServer: new ServerConfiguration("https://server", {}), httpApi }));
+}
+
+async function sendFor(api: KubeApi, request: RequestContext, signal: AbortSignal): Promise<ResponseContext> {
+  const { pathname, search } = new URL(request.getUrl());
+  const named = request.getHttpMethod();
+  const method = methods.find((each) => each === named);
+  const body = request.getBody();
+  if (method === undefined) throw new Error(`Cannot ask the API server: ${named} is not supported`);
+  if (typeof body === "object") throw new Error(`Cannot ask the API server: its body must be a text`);
+  const parts: Uint8Array[] = [];
+  let [status, headers] = [0, {}];
+  await api.send(
+    { method, path: `${pathname}${search}`, headers: request.getHeaders(), body },
+    {
+      receiver: {
+        head: (head): void => {
+          status = head.status;
+          headers = Object.fromEntries(head.headers);
+        },
+        body: (bytes): void => void parts.push(bytes.slice()),
+      },
+      limits: usualLimits,
+      signal: AbortSignal.any([signal, request.getSignal() ?? signal]),
+    },
+  );
+  const answer = Buffer.concat(parts);
+  if (!isSuccess(status)) throw new ApiError(`${method} ${pathname}`, readRefusal(status, answer));
+  return new ResponseContext(status, headers, new SelfDecodingBody(Promise.resolve(answer)));
+}
 
 /** What the library fills in: options for node:https, of which each is told apart by what it holds. */
 type RequestOptions = Record<string, unknown>;
