@@ -125,11 +125,13 @@ function rereading(read: (count: number) => Promise<number | null> | number | nu
 }
 
 test("Kubeconfig reads once, and again when the server has refused or the credentials end", async () => {
-  const { kubeconfig, bearer } = rereading((count) => (count === 1 ? null : Date.now() - 1));
+  const { kubeconfig, bearer, count } = rereading((reading) => (reading === 1 ? null : Date.now() - 1));
   const first = await kubeconfig.access();
   expect([first.authorization, await bearer()]).toEqual(["Bearer 1", "Bearer 1"]);
   kubeconfig.refused(first);
   expect([await bearer(), await bearer()]).toEqual(["Bearer 2", "Bearer 3"]);
+  // Which server it is does not end with them.
+  expect([(await kubeconfig.server()).host, count()]).toEqual(["10.0.0.1", 3]);
 });
 
 test("Kubeconfig reads once for all who ask meanwhile, also when it has failed before", async () => {

@@ -133,6 +133,12 @@ test.each<readonly [string, string, object, string]>([
   expect(text).toContain(message);
 });
 
+test("readKubeconfig() takes a server without TLS, as kubectl proxy is one", async () => {
+  const access = await read({ token: "t" }, { server: "http://127.0.0.1:8001" });
+  expect(access.field("server").string()).toBe("http://127.0.0.1:8001");
+  expect(access.field("verify").boolean()).toBe(true);
+});
+
 test("readKubeconfig() refuses a user that acts as another", async () => {
   expect((await rejection(read({ token: "t", as: "somebody" }))).message).toContain('acts as "somebody"');
 });

@@ -5,8 +5,9 @@ import { PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import { errorText } from "../../src/base/error.ts";
 import { ApiError, KubeApi } from "../../src/sources/kube/api.ts";
 import { type CoreV1Api, openCoreApi } from "../../src/sources/kube/client.ts";
-import { type ApiAccess, ServiceAccount } from "../../src/sources/kube/credentials.ts";
+import { ServiceAccount } from "../../src/sources/kube/credentials.ts";
 import type { Endpoint } from "../../src/sources/kube/transport.ts";
+import { fixedCredentials } from "../helpers/credentials.ts";
 import { rejection } from "../helpers/rejection.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
 import { bearerToken, createParties, endpointOf, helloAnswer, testTls } from "../helpers/tls-checks.ts";
@@ -17,9 +18,8 @@ const directory = await createTemporaryDirectory();
 afterAll(() => directory[Symbol.asyncDispose]());
 const parties = await createParties(directory);
 
-function open(endpoint: Endpoint, changes: Partial<ApiAccess> = {}, signal = new AbortController().signal): CoreV1Api {
-  const access = { endpoint, basePath: "", authorization: `Bearer ${bearerToken}`, ...changes };
-  const credentials = { name: "test", access: () => Promise.resolve(access), refused: (): void => undefined };
+function open(endpoint: Endpoint, basePath = "", signal = new AbortController().signal): CoreV1Api {
+  const credentials = fixedCredentials(endpoint, { basePath, authorization: `Bearer ${bearerToken}` });
   return openCoreApi(new KubeApi(credentials), signal);
 }
 
@@ -30,7 +30,7 @@ async function askForName(endpoint: Endpoint): Promise<string> {
 testTls({ name: "openCoreApi()", ask: askForName }, parties);
 
 function openFor(server: TlsServer, signal?: AbortSignal): CoreV1Api {
-  return open(endpointOf(server, parties), {}, signal);
+  return open(endpointOf(server, parties), "", signal);
 }
 
 /** An answer in pieces, each written by itself. */
@@ -46,7 +46,7 @@ const named = new TextEncoder().encode(JSON.stringify({ metadata: { name: `a-${"
 
 test("openCoreApi() asks for what it is to, with query, path before it and token, and reads what is answered", async () => {
   using server = new TlsServer(helloAnswer, parties.good);
-  const core = open(endpointOf(server, parties), { basePath: "/k8s/c1" });
+  const core = open(endpointOf(server, parties), "/k8s/c1");
   await core.listNode({ limit: 5, _continue: "a+b/c", labelSelector: "x in (y, z)" });
   const query = new URLSearchParams({ continue: "a+b/c", labelSelector: "x in (y, z)", limit: "5" });
   const [{ method, path, headers } = { method: "", path: "", headers: new Map<string, string>() }] = server.requests;

@@ -5,6 +5,7 @@ import { KubeApi } from "../../src/sources/kube/api.ts";
 import { NodeDecoder } from "../../src/sources/kube/node-record.ts";
 import { usualTiming, type WatchTiming } from "../../src/sources/kube/timing.ts";
 import { NodeWatch } from "../../src/sources/kube/watch.ts";
+import { fixedCredentials } from "../helpers/credentials.ts";
 import { encodeEvent, encodeObject, joinParts, nodeFields, type TestNodeObject } from "../helpers/protobuf.ts";
 import { chunk, chunkedHead, type SeenRequest, TlsServer, wholeAnswer } from "../helpers/tls-server.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
@@ -31,12 +32,7 @@ function follow(steps: readonly Step[], changes: Partial<WatchTiming> = {}): Fol
     queries.push(request.path.replace("/api/v1/nodes?", "").replace("&allowWatchBookmarks=true", ""));
     steps[Math.min(count++, steps.length - 1)]?.(connection, request);
   });
-  const access = {
-    endpoint: { host: "127.0.0.1", port: server.port, tls: undefined },
-    basePath: "",
-    authorization: undefined,
-  };
-  const api = new KubeApi({ name: "test", access: () => Promise.resolve(access), refused: () => undefined });
+  const api = new KubeApi(fixedCredentials({ host: "127.0.0.1", port: server.port, tls: undefined }));
   const stop = new AbortController();
   const listener = {
     listBegins: (): void => void told.push("begin"),

@@ -1,5 +1,6 @@
 import { Decoder, parseJson } from "../../base/decode.ts";
 import { type ApiAccess, type Credentials, parseServer } from "./credentials.ts";
+import type { Endpoint } from "./transport.ts";
 
 /** What the child that reads a kubeconfig tells, as JSON. */
 export interface KubeconfigText {
@@ -60,6 +61,10 @@ export class Kubeconfig implements Credentials {
 
   refused(access: ApiAccess): void {
     if (this.#known?.access === access) this.#known = undefined;
+  }
+
+  async server(): Promise<Endpoint> {
+    return (this.#known?.access ?? (await this.access())).endpoint;
   }
 
   async #renew(): Promise<Known> {
