@@ -334,7 +334,7 @@ uninstall() {
 	for name in "$daemon" "$command"; do
 		if [ "$(readlink "$name" 2>/dev/null)" = "$bin_dir/tartan" ]; then rm "$name"; fi
 	done
-	rm -f "$settings_dir/flanneld.env" "$settings_dir/net-conf.json" /run/flannel/subnet.env
+	rm -f "$settings_dir/flanneld.env" "$settings_dir/net-conf.json"
 	for directory in "$settings_dir" /run/flannel; do rmdir "$directory" 2>/dev/null || true; done
 	if [ -n "$purge" ]; then rm -rf /var/lib/tartan; fi
 	echo "install.sh: tartan is removed; the devices flannel.1 and cni0 stay until they are deleted or the machine starts anew"

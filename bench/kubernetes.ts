@@ -42,8 +42,7 @@ process.exit(await run());
 
 async function run(): Promise<number> {
   await using kube = await createKubeCluster(2);
-  const [left, right] = kube.cluster.nodes;
-  if (left === undefined || right === undefined) throw new Error("Cannot find the nodes");
+  const [left, right] = [kube.node(1), kube.node(2)];
   await kube.store.writeConfig(network);
   // flanneld v0.28.9 panics on a node without any annotation.
   for (const node of [left, right]) await kube.register(node, { "example.com/any": "thing" });

@@ -2,6 +2,11 @@
 const firstWaitMs = 1000;
 const longestWaitMs = 30_000;
 
+/** A wait of at most so long, of which half is drawn, so that the nodes of a cluster do not all come back at once. */
+export function drawWait(longestMs: number): number {
+  return longestMs * (0.5 + Math.random() / 2);
+}
+
 interface Failure {
   readonly text: string;
   readonly count: number;
@@ -14,6 +19,12 @@ interface Failure {
  */
 export class BackOff {
   readonly #failures = new Map<string, Failure>();
+  readonly #draw: (longestMs: number) => number;
+
+  /** What others than this node feel is waited for with `drawWait`. */
+  constructor(draw: (longestMs: number) => number = (longestMs) => longestMs) {
+    this.#draw = draw;
+  }
 
   /** True when nothing is remembered. */
   get isEmpty(): boolean {
@@ -30,7 +41,7 @@ export class BackOff {
   fail(key: string, text: string, now: number): boolean {
     const before = this.#failures.get(key);
     const count = (before?.count ?? 0) + 1;
-    const wait = Math.min(firstWaitMs * 2 ** (count - 1), longestWaitMs);
+    const wait = this.#draw(Math.min(firstWaitMs * 2 ** (count - 1), longestWaitMs));
     this.#failures.set(key, { text, count, retryAt: now + wait });
     return before?.text !== text;
   }

@@ -4,7 +4,7 @@ import type { ExternalInterface, Overlay } from "../backend/overlay.ts";
 import { type Outcome, Reconciler } from "../backend/reconcile.ts";
 import type { Sight } from "../backend/relevance.ts";
 import { planVxlan, type VxlanPlan } from "../backend/wanted.ts";
-import { BackOff } from "../base/back-off.ts";
+import { BackOff, drawWait } from "../base/back-off.ts";
 import { errorText } from "../base/error.ts";
 import { type Lease, type LeaseSource, notReadYet, type SourceState } from "../lease/lease.ts";
 import { formatSubnetFile, type SubnetFile, writeSubnetFile } from "../lease/subnet-file.ts";
@@ -52,7 +52,7 @@ export class Node {
   readonly #settings: SettingsFollower;
   readonly #reconciler: Reconciler;
   /** Why the last look came to nothing, so that the same is told once. */
-  readonly #trouble = new BackOff();
+  readonly #trouble = new BackOff(drawWait);
   #missing: readonly string[] = ["the first look is not done yet"];
   #sight: Sight | undefined;
   #seenState: SourceState | undefined;

@@ -2,7 +2,7 @@ import { cidrsOverlap, formatCidr } from "../addr/cidr.ts";
 import { type ByFamily, families, formatIp, ipEquals, type IpAddress } from "../addr/ip.ts";
 import { localMac, type MacAddress } from "../addr/mac.ts";
 import type { Cidr } from "../addr/cidr.ts";
-import { BackOff } from "../base/back-off.ts";
+import { BackOff, drawWait } from "../base/back-off.ts";
 import { errorText } from "../base/error.ts";
 import { encodeVxlanData, findVtepMac } from "../backend/vxlan-data.ts";
 import { vxlanType } from "../backend/wanted.ts";
@@ -33,8 +33,8 @@ export class OwnLease {
   readonly #source: LeaseSource;
   readonly #memory: NodeMemory;
   readonly #log: Log;
-  readonly #corrections = new BackOff();
-  readonly #failures = new BackOff();
+  readonly #corrections = new BackOff(drawWait);
+  readonly #failures = new BackOff(drawWait);
   #lease: Lease | undefined;
   #mac: MacAddress | undefined;
 

@@ -5,6 +5,7 @@ The flannel pod network as one executable.
 
 Commands:
   demo       make and show a network of two nodes with pods
+  nodes      list a Kubernetes cluster's nodes, and what is wrong with them
   uninstall  take out of this node what an installation has put in
   version    print version and commit
   help       print this

@@ -5,6 +5,7 @@ import { standardStream, writeError, writeStream } from "../sys/output.ts";
 import { demoCommand } from "./demo/command.ts";
 import { helpText } from "./help.ts";
 import { installCommand } from "./install/main.ts";
+import { nodesCommand } from "./nodes/command.ts";
 import { uninstallCommand } from "./uninstall/command.ts";
 import { UsageError } from "./usage.ts";
 
@@ -27,6 +28,8 @@ async function commandExitCode(command: string, args: readonly string[]): Promis
       return await demoCommand(args);
     case "install-cni":
       return installCommand(args);
+    case "nodes":
+      return await nodesCommand(args);
     case "uninstall":
       return uninstallCommand(args);
     case "version":
@@ -52,7 +55,7 @@ function refuseArguments(command: string, args: readonly string[]): void {
 
 /** Where to read on: all there is after an unknown command, the command's own help after an unknown option. */
 function usageHint(error: UsageError): string {
-  if (["demo", "install-cni", "uninstall"].includes(error.command))
+  if (["demo", "install-cni", "nodes", "uninstall"].includes(error.command))
     return `tartan ${error.command} --help prints its options\n`;
   return `\n${helpText}`;
 }

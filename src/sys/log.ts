@@ -1,4 +1,5 @@
 import { createConsola, type ConsolaReporter } from "consola/core";
+import { visibleText } from "../base/visible.ts";
 import { Fd } from "./fd.ts";
 import { writeAll } from "./file.ts";
 
@@ -25,13 +26,7 @@ export function openLog(): Log {
 
 /** The line of one event. Control characters, which may come from files of others, are shown, not sent to the terminal. */
 export function formatLogLine(level: string, text: string): string {
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  const shown = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, visibleCharacter);
-  return `${level.padEnd(5)} ${shown}\n`;
-}
-
-function visibleCharacter(character: string): string {
-  return character === "\n" ? "\\n" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `${level.padEnd(5)} ${visibleText(text)}\n`;
 }
 
 function stderrReporter(): ConsolaReporter {

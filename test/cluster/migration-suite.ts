@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 
 import { Decoder, parseJson } from "../../src/base/decode.ts";
 import { runCommand } from "../helpers/command.ts";
+import { readMoveCommand } from "../helpers/manifest.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
 import { daemonsReady, ownManifest, upstreamManifest } from "./flannel.ts";
 import { findResult, listPodTraces, startSteadyPing } from "./node-state.ts";
@@ -74,8 +75,7 @@ async function moveBack(cluster: RealCluster): Promise<void> {
 
 /** Everything but the ConfigMap, by the command of README.md: the user's network and conflist stay. */
 async function withoutConfigMap(manifest: string): Promise<string> {
-  const program = 'BEGIN { RS = ORS = "---\\n" } !/kind: ConfigMap/';
-  const { stdout } = await runCommand(["awk", program], { stdin: manifest });
+  const { stdout } = await runCommand(["sh", "-c", await readMoveCommand("-")], { stdin: manifest });
   return stdout;
 }
 

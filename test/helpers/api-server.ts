@@ -1,7 +1,8 @@
-import { cp, rm } from "node:fs/promises";
+import { cp, readFile, rm } from "node:fs/promises";
 
 import type { BackgroundProcess } from "./background.ts";
 import { type Certificate, type CertificateAuthority, createAuthority } from "./certificates.ts";
+import { manifestPath, objectOf, parseManifest } from "./manifest.ts";
 import { createNetns, type TestNetns } from "./netns.ts";
 import { peerProgram } from "./peers.ts";
 import { Relay } from "./relay.ts";
@@ -15,10 +16,14 @@ const etcdUrl = "http://127.0.0.1:2379";
 const startMs = 60_000;
 
 /** The name by which the API server knows the bearer of `flannelToken`: the service account of the manifest. */
-const flannelUser = "system:serviceaccount:kube-flannel:flannel";
+export const flannelUser = "system:serviceaccount:kube-flannel:flannel";
 
-/** A bearer token of flannel's service account. */
+/** A bearer token of flannel's service account, with the rights that our manifest gives it. */
 export const flannelToken = "flannel-token";
+
+/** The bearer token of one with the rights that upstream's manifest gives. */
+export const upstreamToken = "upstream-token";
+const upstreamUser = "upstream";
 
 /** What a test takes of a JSON object: whatever it wants to. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -175,7 +180,8 @@ export async function createApiServer(options: ApiServerOptions = {}): Promise<A
     "DNS:kubernetes",
   ]);
   const admin = await authority.sign("admin", "/O=system:masters/CN=admin");
-  await directory.write("tokens.csv", `${flannelToken},${flannelUser},flannel\n`);
+  const users = [`${flannelToken},${flannelUser},flannel`, `${upstreamToken},${upstreamUser},${upstreamUser}`, ""];
+  await directory.write("tokens.csv", users.join("\n"));
   const unix = directory.join("relay");
   const program = Bun.fileURLToPath(import.meta.resolve("./relay-program.ts"));
   const inner = parts.use(netns.start([process.execPath, program, unix, String(apiPort)]));
@@ -192,7 +198,8 @@ export async function createApiServer(options: ApiServerOptions = {}): Promise<A
   });
   try {
     await made.start();
-    await allowFlannel(made);
+    await allow(made, "flannel", { user: flannelUser, rules: await readRules() });
+    await allow(made, "upstream", { user: upstreamUser, rules: upstreamRules });
     return made;
   } catch (error) {
     await made[Symbol.asyncDispose]();
@@ -200,23 +207,39 @@ export async function createApiServer(options: ApiServerOptions = {}): Promise<A
   }
 }
 
-/** The rights in upstream's kube-flannel.yml: what the daemon needs beyond them it must not need. */
-async function allowFlannel(server: ApiServer): Promise<void> {
+/** Rules of a ClusterRole. */
+type RoleRules = readonly JsonObject[];
+
+/** Gives a user rights by a ClusterRole of this name. */
+export async function allow(
+  server: ApiServer,
+  name: string,
+  { user, rules }: { readonly user: string; readonly rules: RoleRules },
+): Promise<void> {
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
-  await server.ask("POST", `${rbac}/clusterroles`, {
-    metadata: { name: "flannel" },
-    rules: [
-      { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
-      { apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"] },
-      { apiGroups: [""], resources: ["nodes/status"], verbs: ["patch"] },
-    ],
-  });
+  await server.ask("POST", `${rbac}/clusterroles`, { metadata: { name }, rules });
   await server.ask("POST", `${rbac}/clusterrolebindings`, {
-    metadata: { name: "flannel" },
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "flannel" },
-    subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: flannelUser }],
+    metadata: { name },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name },
+    subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: user }],
   });
 }
+
+/** What our manifest grants: the daemon must not need anything beyond it. */
+async function readRules(): Promise<RoleRules> {
+  const role = objectOf(parseManifest(await readFile(manifestPath, "utf8")), "ClusterRole");
+  return role
+    .field("rules")
+    .list()
+    .map((rule) => rule.object() ?? rule.fail("an object"));
+}
+
+/** What upstream's kube-flannel.yml grants. */
+const upstreamRules: RoleRules = [
+  { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"] },
+  { apiGroups: [""], resources: ["nodes/status"], verbs: ["patch"] },
+];
 
 function jsonObject(text: string): JsonObject {
   const value: unknown = JSON.parse(text);

@@ -21,8 +21,11 @@ export class CertificateAuthority {
     this.own = own;
   }
 
-  /** A certificate for a subject like `/O=system:masters/CN=admin`, with names like `DNS:a` and `IP:1.2.3.4`. */
-  async sign(file: string, subject: string, names: readonly string[] = []): Promise<Certificate> {
+  /**
+   * A certificate for a subject like `/O=system:masters/CN=admin`, with names like `DNS:a` and `IP:1.2.3.4`; one for less
+   * than no day has ended.
+   */
+  async sign(file: string, subject: string, names: readonly string[] = [], days = 3): Promise<Certificate> {
     const paths = pathsOf(this.#directory, file);
     const request = this.#directory.join(`${file}.csr`);
     const extensions = await this.#directory.write(
@@ -42,17 +45,22 @@ export class CertificateAuthority {
       "-CAserial",
       this.#directory.join(`${this.#name}.srl`),
     ];
-    const how = ["-CAcreateserial", "-days", "3", "-extfile", extensions];
+    const how = ["-CAcreateserial", "-days", String(days), "-extfile", extensions];
     await openssl("x509", "-req", "-in", request, "-out", paths.cert, ...ca, ...how);
     return await readCertificate(paths);
   }
 }
 
-/** Makes an authority whose files begin with `name`. */
-export async function createAuthority(directory: TemporaryDirectory, name = "ca"): Promise<CertificateAuthority> {
+/** Makes an authority whose files begin with `name`; with names of hosts its certificate could serve one as well. */
+export async function createAuthority(
+  directory: TemporaryDirectory,
+  name = "ca",
+  hosts: readonly string[] = [],
+): Promise<CertificateAuthority> {
   const paths = pathsOf(directory, name);
   const what = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3", "-subj", `/CN=${name}`];
-  await openssl("req", ...what, "-keyout", paths.key, "-out", paths.cert);
+  const names = hosts.length === 0 ? [] : ["-addext", `subjectAltName=${hosts.join(",")}`];
+  await openssl("req", ...what, ...names, "-keyout", paths.key, "-out", paths.cert);
   return new CertificateAuthority(directory, name, await readCertificate(paths));
 }
 

@@ -1,8 +1,11 @@
-import { apiAddress, apiPort, type ApiServer, createApiServer, flannelToken } from "./api-server.ts";
+import { apiAddress, apiPort, type ApiServer, createApiServer, flannelToken, upstreamToken } from "./api-server.ts";
 import type { BackgroundProcess } from "./background.ts";
 import { type Cluster, type ClusterNode, createCluster } from "./cluster.ts";
 import { KubeStore } from "./kube-store.ts";
 import { createTemporaryDirectory } from "./temp.ts";
+
+/** What a test of flanneld on nodes of such a cluster needs of the machine. */
+export const kubeClusterNeeds = ["root", "executable", "link:vxlan", "peer:etcd", "peer:kubernetes"] as const;
 
 /** What a pod's daemon finds below /run in its own mount namespace: the service account, as the kubelet puts it there. */
 const mountAccount =
@@ -20,6 +23,13 @@ export class KubeCluster implements AsyncDisposable {
     this.cluster = made.cluster;
     this.server = made.server;
     this.store = made.store;
+  }
+
+  /** A node by its number, from 1 on. */
+  node(number: number): ClusterNode {
+    const node = this.cluster.nodes[number - 1];
+    if (node === undefined) throw new Error(`Cannot find node ${number}: the cluster has ${this.cluster.nodes.length}`);
+    return node;
   }
 
   /** The name of a node's object. */
@@ -54,11 +64,12 @@ export class KubeCluster implements AsyncDisposable {
     });
   }
 
-  /** Starts another program on a node, as in a pod. */
+  /** Starts another program on a node, as in a pod, with the rights of upstream's daemon. */
   startProgram(node: ClusterNode, command: readonly string[]): BackgroundProcess {
     const service = { KUBERNETES_SERVICE_HOST: apiAddress, KUBERNETES_SERVICE_PORT: String(apiPort) };
     const env = { NODE_NAME: this.nameOf(node), ...service };
-    return node.netns.start(["sh", "-c", mountAccount, this.account, ...command], { env });
+    const account = this.cluster.directory.join("upstream-account");
+    return node.netns.start(["sh", "-c", mountAccount, account, ...command], { env });
   }
 
   /** Starts a daemon and waits until it is ready. */
@@ -81,7 +92,12 @@ export async function createKubeCluster(nodeCount: number): Promise<KubeCluster>
   const server = parts.use(await createApiServer({ netns: cluster.wire, address: apiAddress }));
   const store = parts.use(new KubeStore(server, await createTemporaryDirectory()));
   await store.writeConfig('{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}');
-  await cluster.directory.write("account/token", flannelToken);
-  await cluster.directory.write("account/ca.crt", server.authority.own.cert);
+  for (const [account, token] of [
+    ["account", flannelToken],
+    ["upstream-account", upstreamToken],
+  ] as const) {
+    await cluster.directory.write(`${account}/token`, token);
+    await cluster.directory.write(`${account}/ca.crt`, server.authority.own.cert);
+  }
   return new KubeCluster(parts.move(), { cluster, server, store });
 }

@@ -3,12 +3,13 @@ import { rename, writeFile } from "node:fs/promises";
 import { Decoder, parseJson } from "../../src/base/decode.ts";
 import { encodeLeaseAttributes } from "../../src/lease/lease-json.ts";
 import type { LeaseSource } from "../../src/lease/lease.ts";
-import type { ApiAccess, Credentials } from "../../src/sources/kube/credentials.ts";
+import type { Credentials } from "../../src/sources/kube/credentials.ts";
 import { KubeLeaseSource, type KubeSourceOptions } from "../../src/sources/kube/kube-source.ts";
 import { attributesOf } from "../../src/sources/kube/node-lease.ts";
 import { type AnnotationName, isAnnotationName } from "../../src/sources/kube/annotations.ts";
 import { usualTiming } from "../../src/sources/kube/timing.ts";
 import { type ApiServer, flannelToken } from "./api-server.ts";
+import { fixedCredentials } from "./credentials.ts";
 import { ignore, type LeaseStore } from "./lease-store.ts";
 import { Relay } from "./relay.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "./temp.ts";
@@ -33,7 +34,7 @@ export class KubeStore implements LeaseStore {
   readonly server: ApiServer;
   readonly relay: Relay;
   readonly #directory: TemporaryDirectory;
-  readonly #access: ApiAccess;
+  readonly #credentials: Credentials;
   #opened = 0;
 
   constructor(server: ApiServer, directory: TemporaryDirectory) {
@@ -42,11 +43,8 @@ export class KubeStore implements LeaseStore {
     this.relay = new Relay({ hostname: "127.0.0.1", port: 0 }, { hostname: "127.0.0.1", port: server.port });
     const ca = server.authority.own.cert;
     const tls = { ca, cert: undefined, key: undefined, serverName: undefined, verify: true };
-    this.#access = {
-      endpoint: { host: "127.0.0.1", port: this.relay.port, tls },
-      basePath: "",
-      authorization: `Bearer ${flannelToken}`,
-    };
+    const endpoint = { host: "127.0.0.1", port: this.relay.port, tls };
+    this.#credentials = fixedCredentials(endpoint, { authorization: `Bearer ${flannelToken}` });
   }
 
   get netConfPath(): string {
@@ -63,13 +61,8 @@ export class KubeStore implements LeaseStore {
 
   /** A source that is the node of this name. */
   openAs(name: string, options: Partial<KubeSourceOptions> = {}): KubeLeaseSource {
-    const credentials: Credentials = {
-      name: "the test",
-      access: () => Promise.resolve(this.#access),
-      refused: ignore,
-    };
     return new KubeLeaseSource({
-      credentials,
+      credentials: this.#credentials,
       identity: { kind: "node", name },
       annotationPrefix: prefix,
       netConfPath: this.netConfPath,

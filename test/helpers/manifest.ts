@@ -7,6 +7,14 @@ import { repositoryRoot } from "./executable.ts";
 /** The manifest that users apply. */
 export const manifestPath: string = join(repositoryRoot, "deploy", "kube-flannel.yml");
 
+/** README's command that leaves the ConfigMap out of a manifest, of the file given; without one, of our own as it stands. */
+export async function readMoveCommand(file?: string): Promise<string> {
+  const readme = await readFile(join(repositoryRoot, "README.md"), "utf8");
+  const [, program, own] = /^(awk '[^']*') (\S+) \| kubectl apply -f -$/m.exec(readme) ?? [];
+  if (program === undefined || own === undefined) throw new Error("Cannot find the command for the move in README.md");
+  return `${program} ${file ?? own}`;
+}
+
 /** A directory that a container has from outside. */
 interface ManifestMount {
   /** Where the container sees it. */

@@ -87,7 +87,7 @@ export class TlsServer implements Disposable {
       lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
     );
     const body = socket.data.text.slice(end + 4);
-    if (body.length < Number(headers.get("content-length") ?? 0)) return;
+    if (Buffer.byteLength(body) < Number(headers.get("content-length") ?? 0)) return;
     const [method = "", path = ""] = first.split(" ");
     const request = { method, path, headers, body };
     this.requests.push(request);
@@ -106,6 +106,13 @@ export const chunkedHead = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\
 export function chunk(data: Uint8Array): Uint8Array {
   const ends = new TextEncoder().encode(`${data.length.toString(16)}\r\n`);
   return new Uint8Array(Buffer.concat([ends, data, new TextEncoder().encode("\r\n")]));
+}
+
+/** A whole answer in JSON. */
+export function jsonAnswer(status: number, value: object): Uint8Array {
+  const content = JSON.stringify(value);
+  const head = `HTTP/1.1 ${status} Some\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(content)}`;
+  return new TextEncoder().encode(`${head}\r\n\r\n${content}`);
 }
 
 /** A whole answer. */

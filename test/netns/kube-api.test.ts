@@ -103,23 +103,71 @@ function kubeconfigText(changes: Readonly<Record<string, unknown>> = {}): string
   return JSON.stringify({ ...usual, authorization: "Bearer t", proxy: null, expires: null, ...changes });
 }
 
-test("Kubeconfig reads once, and again when the server has refused or the credentials end", async () => {
-  let reads = 0;
-  let expires: number | null = null;
-  const lines: string[] = [];
-  const kubeconfig = new Kubeconfig("/k", "", {
-    read: () => Promise.resolve(kubeconfigText({ authorization: `Bearer ${++reads}`, expires })),
-    report: (line) => lines.push(line),
-  });
-  expect([await bearer(), await bearer()]).toEqual(["Bearer 1", "Bearer 1"]);
-  kubeconfig.refused();
-  expires = Date.now() + 1000;
-  expect([await bearer(), await bearer()]).toEqual(["Bearer 2", "Bearer 3"]);
-  expect(lines).toEqual([]);
+interface Reading {
+  readonly kubeconfig: Kubeconfig;
+  /** How often it was read. */
+  readonly count: () => number;
+  readonly bearer: () => Promise<string | undefined>;
+}
 
-  async function bearer(): Promise<string | undefined> {
-    return (await kubeconfig.access()).authorization;
-  }
+/** A kubeconfig with another token each time it is read; `read` may fail, or wait, or say when that ends. */
+function rereading(read: (count: number) => Promise<number | null> | number | null): Reading {
+  let reads = 0;
+  const kubeconfig = new Kubeconfig("/k", "", {
+    read: async () => {
+      const count = ++reads;
+      const expires = await read(count);
+      return kubeconfigText({ authorization: `Bearer ${count}`, expires });
+    },
+    report: () => undefined,
+  });
+  return { kubeconfig, count: () => reads, bearer: async () => (await kubeconfig.access()).authorization };
+}
+
+test("Kubeconfig reads once, and again when the server has refused or the credentials end", async () => {
+  const { kubeconfig, bearer, count } = rereading((reading) => (reading === 1 ? null : Date.now() - 1));
+  const first = await kubeconfig.access();
+  expect([first.authorization, await bearer()]).toEqual(["Bearer 1", "Bearer 1"]);
+  kubeconfig.refused(first);
+  expect([await bearer(), await bearer()]).toEqual(["Bearer 2", "Bearer 3"]);
+  // Which server it is does not end with them.
+  expect([(await kubeconfig.server()).host, count()]).toEqual(["10.0.0.1", 3]);
+});
+
+test("Kubeconfig reads once for all who ask meanwhile, also when it has failed before", async () => {
+  const { bearer, count } = rereading(async (reading) => {
+    await Bun.sleep(5);
+    if (reading === 1) throw new Error("not now");
+    return null;
+  });
+  const failed = await Promise.allSettled([bearer(), bearer(), bearer()]);
+  expect([failed.map(({ status }) => status), count()]).toEqual([["rejected", "rejected", "rejected"], 1]);
+  expect(await Promise.all([bearer(), bearer(), bearer()])).toEqual(["Bearer 2", "Bearer 2", "Bearer 2"]);
+  expect(count()).toBe(2);
+});
+
+test("Kubeconfig reads once for many whom the server has refused the same, however late they say so", async () => {
+  const { kubeconfig, bearer, count } = rereading(() => null);
+  const refused = await kubeconfig.access();
+  kubeconfig.refused(refused);
+  const next = bearer();
+  kubeconfig.refused(refused);
+  expect([await next, await bearer()]).toEqual(["Bearer 2", "Bearer 2"]);
+  kubeconfig.refused(refused);
+  expect([await bearer(), count()]).toEqual(["Bearer 2", 2]);
+});
+
+test("Kubeconfig asks anew before the credentials end, and goes on with them until then when that fails", async () => {
+  const began = Date.now();
+  const { bearer, count } = rereading((reading) => {
+    if (reading > 1) throw new Error("not now");
+    return began + 1500;
+  });
+  expect([await bearer(), await bearer(), count()]).toEqual(["Bearer 1", "Bearer 1", 1]);
+  await Bun.sleep(began + 900 - Date.now());
+  expect([await bearer(), count()]).toEqual(["Bearer 1", 2]);
+  await Bun.sleep(began + 1510 - Date.now());
+  expect(errorText(await rejection(bearer()))).toBe('Cannot use kubeconfig "/k": not now');
 });
 
 test("Kubeconfig honours insecure-skip-tls-verify, with a warning at every start", async () => {
@@ -128,9 +176,9 @@ test("Kubeconfig honours insecure-skip-tls-verify, with a warning at every start
     read: () => Promise.resolve(kubeconfigText({ verify: false })),
     report: (line) => lines.push(line),
   });
-  const { endpoint } = await kubeconfig.access();
-  expect(endpoint).toMatchObject({ host: "other", port: 1, tls: { verify: false } });
-  kubeconfig.refused();
+  const access = await kubeconfig.access();
+  expect(access.endpoint).toMatchObject({ host: "other", port: 1, tls: { verify: false } });
+  kubeconfig.refused(access);
   await kubeconfig.access();
   expect(lines).toEqual(['kubeconfig "/k" says insecure-skip-tls-verify: nobody checks who the API server is']);
 });

@@ -2,9 +2,12 @@
 import { afterAll, expect, test } from "bun:test";
 
 import { Decoder, parseJson } from "../../src/base/decode.ts";
+import { errorText } from "../../src/base/error.ts";
 import { readKubeconfig } from "../../src/sources/kube/client.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { runCommand } from "../helpers/command.ts";
+import { kubeconfigText } from "../helpers/kubeconfig.ts";
+import { rejection } from "../helpers/rejection.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
 
 const directory = await createTemporaryDirectory();
@@ -21,20 +24,25 @@ function encodePart(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString("base64url");
 }
 
-/** What a request needs by the kubeconfig of this user. */
-async function read(user: object): Promise<Decoder> {
-  const path = await directory.write(
-    "kubeconfig",
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "c", cluster: { server: "https://10.0.0.1:6443", "tls-server-name": "kubernetes" } }],
-      users: [{ name: "u", user }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    }),
+/** What a request needs by the kubeconfig of this user, in a cluster with these members as well. */
+async function read(user: object, more: object = {}): Promise<Decoder> {
+  const cluster = { server: "https://10.0.0.1:6443", "tls-server-name": "kubernetes", ...more };
+  return new Decoder(
+    parseJson(await readKubeconfig(await directory.write("kubeconfig", kubeconfigText(user, cluster)))),
   );
-  return new Decoder(parseJson(await readKubeconfig(path)));
+}
+
+const execVersion = "client.authentication.k8s.io/v1";
+
+/** A user whose credentials come from a plugin: a shell script, that is, with these members of `exec` as well. */
+async function pluginUser(script: string, more: object = {}): Promise<object> {
+  await directory.write("plugin", `#!/bin/sh\n${script}\n`, 0o755);
+  return { exec: { apiVersion: execVersion, command: "./plugin", interactiveMode: "Never", ...more } };
+}
+
+/** The script of a plugin that gives this. */
+function giving(status: object, apiVersion: string = execVersion): string {
+  return `echo '${JSON.stringify({ apiVersion, kind: "ExecCredential", status })}'`;
 }
 
 test("readKubeconfig() says when a client certificate ends", async () => {
@@ -59,12 +67,95 @@ test("readKubeconfig() takes the sooner end of a certificate and a token", async
   expect(access.field("expires").integer()).toBe(1_000_000);
 });
 
-test("readKubeconfig() takes the token of a plugin, and says when that ends", async () => {
-  const status = { token: tokenUntil(2000) };
-  const credential = { apiVersion: "client.authentication.k8s.io/v1", kind: "ExecCredential", status };
-  const command = await directory.write("plugin", `#!/bin/sh\necho '${JSON.stringify(credential)}'\n`, 0o755);
-  const exec = { apiVersion: credential.apiVersion, command, interactiveMode: "Never" };
-  const access = await read({ exec });
-  expect(access.field("authorization").string()).toBe(`Bearer ${status.token}`);
-  expect(access.field("expires").integer()).toBe(2_000_000);
+test("readKubeconfig() takes the token of a plugin, and says when the plugin says or the token says that it ends", async () => {
+  const expirationTimestamp = "2026-01-02T03:04:05Z";
+  const opaque = await read(await pluginUser(giving({ token: "opaque", expirationTimestamp })));
+  expect(opaque.field("authorization").string()).toBe("Bearer opaque");
+  expect(opaque.field("expires").integer()).toBe(Date.parse(expirationTimestamp));
+  const token = tokenUntil(2000);
+  const sooner = await read(await pluginUser(giving({ token, expirationTimestamp })));
+  expect(sooner.field("authorization").string()).toBe(`Bearer ${token}`);
+  expect(sooner.field("expires").integer()).toBe(2_000_000);
+  expect((await read(await pluginUser(giving({ token: "t" })))).field("expires").integer()).toBeUndefined();
+});
+
+test("readKubeconfig() takes the certificate of a plugin, and says when that ends", async () => {
+  await directory.write("given", JSON.stringify({ clientCertificateData: client.cert, clientKeyData: client.key }));
+  const head = `{"apiVersion":"${execVersion}","kind":"ExecCredential","status":`;
+  const access = await read(await pluginUser(`printf '%s' '${head}'; cat '${directory.join("given")}'; printf '}'`));
+  expect([access.field("cert").string(), access.field("key").string()]).toEqual([client.cert, client.key]);
+  expect(access.field("authorization").string()).toBeUndefined();
+  expect(access.field("expires").integer()).toBeGreaterThan(Date.now());
+});
+
+test("readKubeconfig() tells a plugin in KUBERNETES_EXEC_INFO what it is asked, and of the cluster where it wants that", async () => {
+  const seen = directory.join("seen");
+  const script = `printf '%s' "$KUBERNETES_EXEC_INFO" > '${seen}'; echo "$1 $MORE" > '${seen}.words'; ${giving({ token: "t" })}`;
+  const words = { args: ["--for"], env: [{ name: "MORE", value: "more" }] };
+  await read(await pluginUser(script, words));
+  const asked = { kind: "ExecCredential", apiVersion: execVersion };
+  expect(await Bun.file(seen).json()).toEqual({ ...asked, spec: { interactive: false } });
+  expect(await Bun.file(`${seen}.words`).text()).toBe("--for more\n");
+  const ca = await directory.write("authority", "PEM");
+  const extension = { name: "client.authentication.k8s.io/exec", extension: { audience: "a" } };
+  await read(await pluginUser(script, { provideClusterInfo: true }), {
+    "certificate-authority": ca,
+    extensions: [extension],
+  });
+  const cluster = {
+    server: "https://10.0.0.1:6443",
+    "tls-server-name": "kubernetes",
+    "certificate-authority-data": Buffer.from("PEM").toString("base64"),
+    config: { audience: "a" },
+  };
+  expect(await Bun.file(seen).json()).toEqual({ ...asked, spec: { cluster, interactive: false } });
+});
+
+test("readKubeconfig() does not run a plugin twice", async () => {
+  const log = directory.join("runs");
+  await read(await pluginUser(`echo run >> '${log}'; ${giving({ token: "t" })}`));
+  expect(await Bun.file(log).text()).toBe("run\n");
+});
+
+test.each<readonly [string, string, object, string]>([
+  ["fails", "echo no card >&2; exit 3", {}, "exit 3, no card"],
+  ["is not there", "", { command: "/nowhere/plugin", installHint: "apt install it" }, "(apt install it): "],
+  ["writes no JSON", "echo hello", {}, "it is not JSON"],
+  ["answers another version", giving({ token: "t" }, "client.authentication.k8s.io/v1beta1"), {}, "v1beta1"],
+  ["gives nothing", giving({}), {}, "it gives neither a token nor a certificate"],
+  ["gives half a pair", giving({ clientKeyData: "k" }), {}, "it gives a certificate or a key, not both"],
+  ["says no time", giving({ token: "t", expirationTimestamp: "soon" }), {}, 'expirationTimestamp "soon" is no time'],
+  ["is of no version", giving({ token: "t" }), { apiVersion: "v1" }, 'its apiVersion is "v1", and must be client'],
+  ["wants to ask", giving({ token: "t" }), { interactiveMode: "Always" }, "interactiveMode is Always, but nobody"],
+])("readKubeconfig() names a plugin that %s", async (_, script, more, message) => {
+  const text = errorText(await rejection(read(await pluginUser(script, more))));
+  expect(text).toMatch(/^Cannot use exec plugin "\S+plugin"/);
+  expect(text).toContain(message);
+});
+
+test("readKubeconfig() takes a server without TLS, as kubectl proxy is one", async () => {
+  const access = await read({ token: "t" }, { server: "http://127.0.0.1:8001" });
+  expect(access.field("server").string()).toBe("http://127.0.0.1:8001");
+  expect(access.field("verify").boolean()).toBe(true);
+});
+
+test("readKubeconfig() refuses a user that acts as another", async () => {
+  expect((await rejection(read({ token: "t", as: "somebody" }))).message).toContain('acts as "somebody"');
+});
+
+test("readKubeconfig() finds a user's token file also in a later file of KUBECONFIG", async () => {
+  await directory.write("more/token", "from-file");
+  const text = kubeconfigText({ tokenFile: "token" }, { server: "https://10.0.0.1:6443" });
+  const second = await directory.write("more/second", text);
+  const empty = { apiVersion: "v1", kind: "Config", clusters: [], users: [], contexts: [] };
+  const first = await directory.write("first", JSON.stringify({ ...empty, "current-context": "x" }));
+  const before = process.env["KUBECONFIG"];
+  process.env["KUBECONFIG"] = `${first}:${second}`;
+  try {
+    const access = new Decoder(parseJson(await readKubeconfig(undefined)));
+    expect(access.field("authorization").string()).toBe("Bearer from-file");
+  } finally {
+    if (before === undefined) delete process.env["KUBECONFIG"];
+    else process.env["KUBECONFIG"] = before;
+  }
 });

@@ -5,6 +5,7 @@ import { KubeApi } from "../../src/sources/kube/api.ts";
 import { followNodes } from "../../src/sources/kube/feed.ts";
 import { NodeDecoder } from "../../src/sources/kube/node-record.ts";
 import { usualTiming } from "../../src/sources/kube/timing.ts";
+import { fixedCredentials } from "../helpers/credentials.ts";
 import { rejection } from "../helpers/rejection.ts";
 import { TlsServer, wholeAnswer } from "../helpers/tls-server.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
@@ -15,9 +16,7 @@ test("followNodes() asks for its pod again, at times that differ from node to no
     times.push(performance.now());
     connection.write(wholeAnswer(403, "forbidden"));
   });
-  const endpoint = { host: "127.0.0.1", port: server.port, tls: undefined };
-  const access = { endpoint, basePath: "", authorization: undefined };
-  const api = new KubeApi({ name: "test", access: () => Promise.resolve(access), refused: () => undefined });
+  const api = new KubeApi(fixedCredentials({ host: "127.0.0.1", port: server.port, tls: undefined }));
   const stop = new AbortController();
   const lost: string[] = [];
   const listener = {
@@ -27,6 +26,7 @@ test("followNodes() asks for its pod again, at times that differ from node to no
     event: (): void => undefined,
     live: (): void => undefined,
     lost: (reason: string): void => void lost.push(reason),
+    paged: (): void => undefined,
   };
   const identity = { kind: "pod", namespace: "kube-flannel", name: "p" } as const;
   const timing = { ...usualTiming, firstRetryMs: 100, longestRetryMs: 100 };

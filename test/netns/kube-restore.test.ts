@@ -17,8 +17,13 @@ await describeWith(["root", "peer:etcd", "peer:kubernetes"], "KubeLeaseSource", 
     await Promise.all(
       keys.map((key) => store.createNode(key, key.replace("-", "/"), store.annotationsOf(leaseText("1.1.1.1")))),
     );
-    using source = await startSource(store.open());
+    const lines: string[] = [];
+    using source = await startSource(store.open((line) => lines.push(line)));
     expect(describeState(source.state())).toHaveLength(520);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(
+      /^Kubernetes does not list the nodes as the beginning of a watch, .*: the API server answers 422 /,
+    );
     await store.removeLease(keys[0] ?? "");
     await waitUntil("the deletion is seen", () => describeState(source.state()).length === 519);
     expect(staleReason(source)).toBeUndefined();

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 
 import type { ClusterNode } from "../helpers/cluster.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { createKubeCluster } from "../helpers/kube-cluster.ts";
+import { createKubeCluster, kubeClusterNeeds } from "../helpers/kube-cluster.ts";
 import { describeWith } from "../helpers/require.ts";
 
 async function routesOf(node: ClusterNode): Promise<readonly string[]> {
@@ -11,13 +11,10 @@ async function routesOf(node: ClusterNode): Promise<readonly string[]> {
   return lines.flatMap((line) => /^route (\S+)/.exec(line)?.[1] ?? []);
 }
 
-const requirements = ["root", "executable", "link:vxlan", "peer:etcd", "peer:kubernetes"] as const;
-
-await describeWith([...requirements], "flanneld notices", () => {
+await describeWith(kubeClusterNeeds, "flanneld notices", () => {
   test("a cut link within 35 s and a hanging API server within 100 s, and loses nothing by it", async () => {
     await using kube = await createKubeCluster(2);
-    const [cut, waiting] = kube.cluster.nodes;
-    if (cut === undefined || waiting === undefined) throw new Error("Cannot find the nodes");
+    const [cut, waiting] = [kube.node(1), kube.node(2)];
     for (const node of [cut, waiting]) await kube.register(node);
     for (const node of [cut, waiting]) await kube.startReady(node);
     const both = ["10.244.1.0/24", "10.244.2.0/24"];

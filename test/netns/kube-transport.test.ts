@@ -1,28 +1,24 @@
 /** That the connection to the API server is checked, against servers that ought not to be talked to. */
 import { afterAll, expect, test } from "bun:test";
 
+import { Decoder, parseJson } from "../../src/base/decode.ts";
 import { errorText } from "../../src/base/error.ts";
 import { type Endpoint, exchange, type TransportLimits } from "../../src/sources/kube/transport.ts";
-import { createAuthority } from "../helpers/certificates.ts";
+import { runCommand } from "../helpers/command.ts";
 import { rejection } from "../helpers/rejection.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
+import { bearerToken, createParties, testTls } from "../helpers/tls-checks.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
 import { type Answer, chunk, chunkedHead, TlsServer, wholeAnswer } from "../helpers/tls-server.ts";
 
 const directory = await createTemporaryDirectory();
 afterAll(() => directory[Symbol.asyncDispose]());
-const authority = await createAuthority(directory);
-const foreign = await createAuthority(directory, "foreign");
-const good = await authority.sign("good", "/CN=good", ["IP:127.0.0.1", "DNS:kubernetes"]);
-const misnamed = await authority.sign("misnamed", "/CN=127.0.0.1", ["IP:9.9.9.9", "DNS:other"]);
-const client = await authority.sign("client", "/O=system:nodes/CN=system:node:a");
-const stranger = await foreign.sign("stranger", "/CN=stranger");
+const parties = await createParties(directory);
+const { good } = parties;
 
-const ca = authority.own.cert;
 const limits: TransportLimits = { connectMs: 2000, answerMs: 2000, idleMs: 2000 };
-const tls = { ca, cert: undefined, key: undefined, serverName: undefined, verify: true };
-
-type Tls = Partial<NonNullable<Endpoint["tls"]>>;
+const signal = new AbortController().signal;
+const tls = { ca: parties.authority.own.cert, cert: undefined, key: undefined, serverName: undefined, verify: true };
 
 interface Asked {
   readonly status: number;
@@ -30,8 +26,7 @@ interface Asked {
 }
 
 async function ask(
-  server: TlsServer,
-  changes: Tls | undefined,
+  endpoint: Endpoint,
   options: { readonly limits?: Partial<TransportLimits>; readonly signal?: AbortSignal } = {},
 ): Promise<Asked> {
   const asked = { status: 0, body: "" };
@@ -43,18 +38,23 @@ async function ask(
       asked.body += new TextDecoder().decode(bytes);
     },
   };
-  const endpoint = {
-    host: "127.0.0.1",
-    port: server.port,
-    tls: changes === undefined ? undefined : { ...tls, ...changes },
-  };
-  const request = { method: "GET", path: "/x", headers: { Authorization: "Bearer secret" }, body: undefined } as const;
+  const headers = { Authorization: `Bearer ${bearerToken}` };
+  const request = { method: "GET", path: "/x", headers, body: undefined } as const;
   await exchange(endpoint, request, {
     receiver,
     limits: { ...limits, ...options.limits },
-    signal: options.signal ?? new AbortController().signal,
+    signal: options.signal ?? signal,
   });
   return asked;
+}
+
+function endpointOf(server: TlsServer): Endpoint {
+  return { host: "127.0.0.1", port: server.port, tls };
+}
+
+async function askForName(endpoint: Endpoint): Promise<string> {
+  const { body } = await ask(endpoint);
+  return new Decoder(parseJson(body)).field("metadata").field("selfLink").string() ?? "";
 }
 
 function hello(...[, connection]: Parameters<Answer>): void {
@@ -62,71 +62,29 @@ function hello(...[, connection]: Parameters<Answer>): void {
   connection.end();
 }
 
-test("exchange() talks to a server whose certificate is signed by the authority and names its address", async () => {
+testTls({ name: "exchange()", ask: askForName }, parties);
+
+test("exchange() trusts and obeys nothing more where the environment has it from the first moment", async () => {
   using server = new TlsServer(hello, good);
-  expect(await ask(server, {})).toEqual({ status: 200, body: "hello" });
-  expect(await ask(server, { serverName: "kubernetes" })).toEqual({ status: 200, body: "hello" });
-  expect(server.requests.at(-1)?.headers.get("authorization")).toBe("Bearer secret");
-  expect(server.requests.at(-1)?.headers.get("host")).toBe(`127.0.0.1:${server.port}`);
-});
-
-test("exchange() talks without TLS where the URL is http", async () => {
-  using server = new TlsServer(hello);
-  expect(await ask(server, undefined)).toEqual({ status: 200, body: "hello" });
-});
-
-test.each<readonly [string, typeof good, Tls, string]>([
-  ["another authority", good, { ca: foreign.own.cert }, "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
-  ["no authority", good, { ca: undefined }, "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
-  ["an address that the certificate does not name", misnamed, {}, "ERR_TLS_CERT_ALTNAME_INVALID"],
-  ["a name that the certificate does not have", good, { serverName: "other" }, "ERR_TLS_CERT_ALTNAME_INVALID"],
-  ["the right name of another host", misnamed, { serverName: "kubernetes" }, "ERR_TLS_CERT_ALTNAME_INVALID"],
-])("exchange() sends nothing where it finds %s", async (_, certificate, changes, code) => {
-  using server = new TlsServer(hello, certificate);
-  const error = await rejection(ask(server, changes));
-  expect(errorText(error)).toContain(`Cannot talk to 127.0.0.1:${server.port}: its certificate is not accepted`);
-  expect(error).toMatchObject({ cause: { code } });
-  expect(server.requests).toEqual([]);
-});
-
-test("exchange() checks certificates whatever the environment says, and takes no proxy from it", async () => {
-  using server = new TlsServer(hello, good);
-  using wrong = new TlsServer(hello, misnamed);
-  const changed = {
+  const program = Bun.fileURLToPath(import.meta.resolve("../helpers/tls-ask-program.ts"));
+  const env = {
+    NODE_EXTRA_CA_CERTS: parties.authority.own.certPath,
+    NODE_USE_SYSTEM_CA: "1",
+    SSL_CERT_FILE: parties.authority.own.certPath,
     NODE_TLS_REJECT_UNAUTHORIZED: "0",
     HTTPS_PROXY: "http://127.0.0.1:1",
     ALL_PROXY: "http://127.0.0.1:1",
   };
-  const before = Object.keys(changed).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, changed);
-  try {
-    expect(await ask(server, {})).toEqual({ status: 200, body: "hello" });
-    expect(errorText(await rejection(ask(wrong, {})))).toContain("its certificate is not accepted");
-    expect(errorText(await rejection(ask(server, { ca: foreign.own.cert })))).toContain("not accepted");
-  } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  }
-  expect(wrong.requests).toEqual([]);
+  const words = [process.execPath, program, String(server.port)];
+  const trusting = await runCommand([...words, parties.foreign.own.certPath], { env });
+  expect(trusting.stdout).toContain("its certificate is not accepted");
+  expect(server.requests).toEqual([]);
+  expect((await runCommand([...words, parties.authority.own.certPath], { env })).stdout).toBe("answered\n");
 });
 
-test("exchange() checks again after a connection that it was told not to check, and after a good one", async () => {
-  using server = new TlsServer(hello, misnamed);
-  using other = new TlsServer(hello, good);
-  expect(await ask(other, {})).toEqual({ status: 200, body: "hello" });
-  expect(await ask(server, { verify: false, ca: undefined })).toEqual({ status: 200, body: "hello" });
-  expect(errorText(await rejection(ask(server, {})))).toContain("its certificate is not accepted");
-  expect(errorText(await rejection(ask(other, { ca: foreign.own.cert })))).toContain("not accepted");
-});
-
-test("exchange() shows its own certificate, and is refused without one or with a stranger's", async () => {
-  using server = new TlsServer(hello, good, ca);
-  expect(await ask(server, { cert: client.cert, key: client.key })).toEqual({ status: 200, body: "hello" });
-  await rejection(ask(server, {}));
-  await rejection(ask(server, { cert: stranger.cert, key: stranger.key }));
-  expect(server.requests).toHaveLength(1);
+test("exchange() talks without TLS where the URL is http", async () => {
+  using server = new TlsServer(hello);
+  expect(await ask({ ...endpointOf(server), tls: undefined })).toEqual({ status: 200, body: "hello" });
 });
 
 test("exchange() hands the answer on as it comes, and tells a cut from an end", async () => {
@@ -138,15 +96,15 @@ test("exchange() hands the answer on as it comes, and tells a cut from an end", 
     connection.write(chunk(bytes.subarray(4001)));
     connection.write("0\r\n\r\n");
   }, good);
-  expect((await ask(server, {})).status).toBe(200);
+  expect((await ask(endpointOf(server))).status).toBe(200);
   server.answer = (_, connection): void => {
     connection.write(chunkedHead);
     connection.write("5\r\nhel");
     connection.end();
   };
-  expect(errorText(await rejection(ask(server, {})))).toContain("it ended within the answer");
+  expect(errorText(await rejection(ask(endpointOf(server))))).toContain("it ended within the answer");
   server.answer = (_, connection): void => connection.terminate();
-  expect(errorText(await rejection(ask(server, {})))).toContain(`Cannot talk to 127.0.0.1:${server.port}`);
+  expect(errorText(await rejection(ask(endpointOf(server))))).toContain(`Cannot talk to 127.0.0.1:${server.port}`);
 });
 
 test("exchange() gives up on a server that is silent before, at the beginning of and within its answer", async () => {
@@ -154,19 +112,22 @@ test("exchange() gives up on a server that is silent before, at the beginning of
   const short = { connectMs: 150, answerMs: 150, idleMs: 150 };
   const receiver = { head: (): void => undefined, body: (): void => undefined };
   const request = { method: "GET", path: "/", headers: {}, body: undefined } as const;
-  const signal = new AbortController().signal;
   const silent = exchange({ host: "127.0.0.1", port: deaf.port, tls }, request, { receiver, limits: short, signal });
   expect(errorText(await rejection(silent))).toContain("no connection for 0.15 s");
   using server = new TlsServer(() => undefined, good);
-  expect(errorText(await rejection(ask(server, {}, { limits: { answerMs: 150 } })))).toContain("no answer for 0.15 s");
+  expect(errorText(await rejection(ask(endpointOf(server), { limits: { answerMs: 150 } })))).toContain(
+    "no answer for 0.15 s",
+  );
   server.answer = (_, connection): void => connection.write(chunkedHead);
-  expect(errorText(await rejection(ask(server, {}, { limits: { idleMs: 150 } })))).toContain("silence for 0.15 s");
+  expect(errorText(await rejection(ask(endpointOf(server), { limits: { idleMs: 150 } })))).toContain(
+    "silence for 0.15 s",
+  );
 });
 
 test("exchange() ends at once when it is told to, and closes the connection", async () => {
   const abort = new AbortController();
   using server = new TlsServer((_, connection) => connection.write(chunkedHead), good);
-  const asked = ask(server, {}, { signal: abort.signal });
+  const asked = ask(endpointOf(server), { signal: abort.signal });
   await waitUntil("it has asked", () => server.requests.length === 1);
   expect(server.connections).toBe(1);
   abort.abort(new Error("enough"));
@@ -180,7 +141,7 @@ test("exchange() sends a body that is larger than the connection takes at once",
   const endpoint = { host: "127.0.0.1", port: server.port, tls };
   const request = { method: "PATCH", path: "/y", headers: { "Content-Type": "text/plain" }, body } as const;
   const receiver = { head: (): void => undefined, body: (): void => undefined };
-  await exchange(endpoint, request, { receiver, limits, signal: new AbortController().signal });
+  await exchange(endpoint, request, { receiver, limits, signal });
   expect(server.requests[0]?.method).toBe("PATCH");
   expect(server.requests[0]?.body === body).toBe(true);
 });
@@ -191,7 +152,7 @@ test("exchange() names the server that nobody listens for", async () => {
   server[Symbol.dispose]();
   const receiver = { head: (): void => undefined, body: (): void => undefined };
   const request = { method: "GET", path: "/", headers: {}, body: undefined } as const;
-  const options = { receiver, limits, signal: new AbortController().signal };
+  const options = { receiver, limits, signal };
   const refused = await rejection(exchange({ host: "127.0.0.1", port, tls }, request, options));
   expect(errorText(refused)).toContain(`Cannot talk to 127.0.0.1:${port}: it cannot be reached`);
 });

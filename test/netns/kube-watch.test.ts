@@ -5,6 +5,7 @@ import { KubeApi } from "../../src/sources/kube/api.ts";
 import { NodeDecoder } from "../../src/sources/kube/node-record.ts";
 import { usualTiming, type WatchTiming } from "../../src/sources/kube/timing.ts";
 import { NodeWatch } from "../../src/sources/kube/watch.ts";
+import { fixedCredentials } from "../helpers/credentials.ts";
 import { encodeEvent, encodeObject, joinParts, nodeFields, type TestNodeObject } from "../helpers/protobuf.ts";
 import { chunk, chunkedHead, type SeenRequest, TlsServer, wholeAnswer } from "../helpers/tls-server.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
@@ -31,18 +32,14 @@ function follow(steps: readonly Step[], changes: Partial<WatchTiming> = {}): Fol
     queries.push(request.path.replace("/api/v1/nodes?", "").replace("&allowWatchBookmarks=true", ""));
     steps[Math.min(count++, steps.length - 1)]?.(connection, request);
   });
-  const access = {
-    endpoint: { host: "127.0.0.1", port: server.port, tls: undefined },
-    basePath: "",
-    authorization: undefined,
-  };
-  const api = new KubeApi({ name: "test", access: () => Promise.resolve(access), refused: () => undefined });
+  const api = new KubeApi(fixedCredentials({ host: "127.0.0.1", port: server.port, tls: undefined }));
   const stop = new AbortController();
   const listener = {
     listBegins: (): void => void told.push("begin"),
     listEnds: (): void => void told.push("end"),
     live: (): void => void told.push("live"),
     lost: (reason: string): void => void told.push(`lost: ${reason}`),
+    paged: (reason: string): void => void told.push(`paged: ${reason}`),
     event: (news: { readonly kind: string; record?: { name: string }; name?: string }): void => {
       if (news.kind !== "bookmark") told.push(`${news.kind} ${news.record?.name ?? news.name ?? ""}`);
     },
@@ -119,27 +116,35 @@ test.each<readonly [string, Step]>([
   ["an answer", refuse(422)],
   ["its first event", stream([failure(500, "InternalError")], "end")],
 ])(
-  "NodeWatch takes pages where the server refuses the list as a watch by %s, and does not ask for it again",
+  "NodeWatch takes pages where the server refuses the list as a watch by %s, and tries it again with the next list",
   async (_, no) => {
     using following = follow([
       no,
       page(["a", "b"], "50", "more/+"),
       page(["c"], "50"),
       stream([event("DELETED", { name: "b", resourceVersion: "51" }), failure(410, "Expired")], "end"),
+      no,
       page(["a", "c"], "60"),
-      stream([]),
+      stream([failure(410, "Expired")], "end"),
+      listed,
     ]);
-    await waitUntil("it lists again", () => following.queries.length === 6);
+    await waitUntil("it lists for the third time", () => following.queries.length === 8);
     expect(following.queries).toEqual([
       listQuery,
       "limit=500",
       "limit=500&continue=more%2F%2B",
       "watch=1&resourceVersion=50",
+      listQuery,
       "limit=500",
       "watch=1&resourceVersion=60",
+      listQuery,
     ]);
-    await waitUntil("the second watch is live", () => following.told.at(-1) === "live");
-    expect(following.told.filter((line) => line !== "begin")).toEqual([
+    await waitUntil(
+      "the list is there",
+      () => following.told.at(-1) === "live" && following.told.includes("present a"),
+    );
+    expect(following.told.filter((line) => line.startsWith("paged: "))).toHaveLength(2);
+    expect(following.told.filter((line) => line !== "begin" && !line.startsWith("paged: "))).toEqual([
       "present a",
       "present b",
       "present c",
@@ -148,6 +153,9 @@ test.each<readonly [string, Step]>([
       "deleted b",
       "present a",
       "present c",
+      "end",
+      "live",
+      "present a",
       "end",
       "live",
     ]);
@@ -169,7 +177,7 @@ test("NodeWatch lists anew, from the first page on, when a page fails", async ()
     "limit=500",
     "watch=1&resourceVersion=55",
   ]);
-  const told = following.told.filter((line) => !line.startsWith("lost"));
+  const told = following.told.filter((line) => !/^(?:lost|paged): /.test(line));
   expect(told).toEqual(["begin", "present a", "begin", "present a", "present b", "end", "live"]);
 });
 
@@ -235,9 +243,15 @@ test("NodeWatch lists anew when a watch was silent for longer than bookmarks are
 
 test("NodeWatch gives a list up that does not go on, and takes pages after the second time", async () => {
   const begun = stream([event("ADDED", { name: "a" })]);
-  using following = follow([begun, begun, page(["a"], "9"), stream([])], { listIdleMs: 60 });
-  await waitUntil("it watches", () => following.queries.at(-1) === "watch=1&resourceVersion=9");
-  expect(following.queries.slice(0, 3)).toEqual([listQuery, listQuery, "limit=500"]);
+  const expired = stream([failure(410, "Expired")], "end");
+  using following = follow([begun, begun, page(["a"], "9"), expired, listed], { listIdleMs: 60 });
+  await waitUntil("it has listed again", () => following.queries.length === 5);
+  expect(following.queries.slice(0, 4)).toEqual([listQuery, listQuery, "limit=500", "watch=1&resourceVersion=9"]);
+  // With the next list it tries again; this one said why it came in pages.
+  expect(following.queries[4]).toBe(listQuery);
+  const paged = following.told.filter((line) => line.startsWith("paged: "));
+  expect(paged).toHaveLength(1);
+  expect(paged[0]).toContain("silence for 0.06 s");
 });
 
 test("NodeWatch waits longer after each failure, and not as long as any other node", async () => {

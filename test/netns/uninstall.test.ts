@@ -4,18 +4,18 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 
 import { runCommand } from "../helpers/command.ts";
+import type { ClusterNode } from "../helpers/cluster.ts";
 import { executablePath } from "../helpers/executable.ts";
 import { createInstallPlace, type InstallPlace, stockList } from "../helpers/install-place.ts";
 import { createLoneNode } from "../helpers/node-pair.ts";
-import type { TestNetns } from "../helpers/netns.ts";
 import { ruleset } from "../helpers/nftables.ts";
 import { describeWith } from "../helpers/require.ts";
 
-async function uninstall(netns: TestNetns, place: InstallPlace, exitCode = 0): Promise<string> {
+async function uninstall({ netns, subnetFile }: ClusterNode, place: InstallPlace): Promise<string> {
   const places = ["--bin-dir", place.binDirectory, `--net-dir=${place.netDirectory}`];
-  const state = `--state-dir=${place.directory.join("state")}`;
-  const words = [executablePath, "uninstall", ...places, state];
-  const { stdout, stderr } = await netns.run(["env", "-i", "PATH=", ...words], { exitCode });
+  const written = [`--state-dir=${place.directory.join("state")}`, "--subnet-file", subnetFile];
+  const words = [executablePath, "uninstall", ...places, ...written];
+  const { stdout, stderr } = await netns.run(["env", "-i", "PATH=", ...words]);
   return stdout + stderr;
 }
 
@@ -29,14 +29,16 @@ await describeWith(requirements, "tartan uninstall", () => {
     const lease = await place.directory.write("state/leases/config", "{}");
     await lone.node.startReady(["--ip-masq"]);
     await lone.node.daemon.stop();
-    const { netns } = lone.node;
+    const { netns, subnetFile } = lone.node;
     expect(await ruleset(netns)).toContain("flannel-ipv4");
-    expect(await uninstall(netns, place)).toContain("flannel-ipv4");
+    const told = await uninstall(lone.node, place);
+    expect(told).toContain("flannel-ipv4");
+    expect(told).toContain(`removed ${subnetFile}\n`);
     expect(await ruleset(netns)).toBe("");
     expect(await place.names()).toEqual([]);
-    expect([existsSync(notes), existsSync(lease)]).toEqual([false, true]);
+    expect([notes, lease, subnetFile].map((path) => existsSync(path))).toEqual([false, true, false]);
     await rm(place.directory.join("state/leases"), { recursive: true });
-    await uninstall(netns, place);
+    expect(await uninstall(lone.node, place)).not.toContain(subnetFile);
     expect(existsSync(place.directory.join("state"))).toBe(false);
   });
 
@@ -48,9 +50,19 @@ await describeWith(requirements, "tartan uninstall", () => {
     await lone.node.startReady(["--ip-masq"]);
     await lone.node.daemon.stop();
     const before = await ruleset(lone.node.netns);
-    expect(await uninstall(lone.node.netns, place)).toContain("somebody else's");
+    expect(await uninstall(lone.node, place)).toContain("somebody else's");
     expect(await ruleset(lone.node.netns)).toBe(before);
+    expect(existsSync(lone.node.subnetFile)).toBe(true);
     expect(await place.names()).toEqual(["bin/flannel", "net.d/10-flannel.conflist"]);
+  });
+
+  test("leaves the subnet file while a flanneld runs in the node's network", async () => {
+    await using lone = await createLoneNode();
+    await using place = await createInstallPlace();
+    await lone.node.startReady();
+    const { subnetFile } = lone.node;
+    expect(await uninstall(lone.node, place)).toMatch(/process \d+ is a flanneld of this node: \S+subnet.env stays\n/);
+    expect(existsSync(subnetFile)).toBe(true);
   });
 
   test("knows no other word, and no file where only rules are to go", async () => {

@@ -1,4 +1,5 @@
 import { UsageError } from "../usage.ts";
+import { readWords } from "../words.ts";
 import { defaultPlaces, executableName, programNames } from "./layout.ts";
 
 /** Where the installer works. */
@@ -46,11 +47,14 @@ refused before anything is changed. Safe to repeat, also while pods are being st
   --help            print this
 `;
 
-const valued = ["--only", "--conflist", "--bin-dir", "--net-dir", "--replace", "--host-root"];
+const known = {
+  values: ["--only", "--conflist", "--bin-dir", "--net-dir", "--replace", "--host-root"],
+  flags: ["--uninstall", "--help", "-h"],
+};
 
 /** Reads the words behind `install-cni`. Throws a UsageError that names what is wrong. */
 export function parseInstallOptions(args: readonly string[]): InstallRequest {
-  const { values, flags } = readWords(args);
+  const { values, flags } = readWords("install-cni", args, known);
   if (flags.has("--help") || flags.has("-h")) return { kind: "help" };
   const places = {
     binDirectory: values.get("--bin-dir") ?? defaultPlaces.binDirectory,
@@ -69,31 +73,6 @@ export function parseInstallOptions(args: readonly string[]): InstallRequest {
     replace: parseReplace(values.get("--replace")),
     hostRoot: values.get("--host-root"),
   };
-}
-
-interface Words {
-  readonly values: ReadonlyMap<string, string>;
-  readonly flags: ReadonlySet<string>;
-}
-
-function readWords(args: readonly string[]): Words {
-  const values = new Map<string, string>();
-  const flags = new Set<string>();
-  const words = args.flatMap((word) => {
-    const equals = word.indexOf("=");
-    return word.startsWith("--") && equals > 0 ? [word.slice(0, equals), word.slice(equals + 1)] : [word];
-  });
-  for (let index = 0; index < words.length; index++) {
-    const word = words[index] ?? "";
-    if (["--uninstall", "--help", "-h"].includes(word)) flags.add(word);
-    else if (!valued.includes(word)) throw usage(`unknown ${word.startsWith("-") ? "option" : "argument"} "${word}"`);
-    else {
-      const value = words[++index] ?? "";
-      if (value === "") throw usage(`option "${word}" needs a value`);
-      values.set(word, value);
-    }
-  }
-  return { values, flags };
 }
 
 function parsePart(text: string | undefined): Part {

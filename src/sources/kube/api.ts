@@ -1,8 +1,9 @@
+import { Decoder, parseJson } from "../../base/decode.ts";
 import { version } from "../../base/version.ts";
-import type { Credentials } from "./credentials.ts";
+import type { ApiAccess, Credentials } from "./credentials.ts";
 import { type ApiStatus, decodeStatus, openEnvelope } from "./envelope.ts";
 import type { ResponseReceiver } from "./http-response.ts";
-import { exchange, type HttpRequest, type TransportLimits } from "./transport.ts";
+import { exchange, type HttpMethod, type HttpRequest, type TransportLimits } from "./transport.ts";
 
 /** An answer of the API server that is no success. */
 export class ApiError extends Error {
@@ -38,7 +39,7 @@ const unauthorized = 401;
 export interface ApiRequest {
   /** For errors: `patch node "a"`. */
   readonly what: string;
-  readonly method: "GET" | "PATCH";
+  readonly method: HttpMethod;
   readonly path: string;
   readonly accept: string;
   readonly body?: { readonly type: string; readonly text: string };
@@ -79,50 +80,66 @@ export class KubeApi {
     return joinBytes(parts, length);
   }
 
-  /**
-   * Sends a request and hands the answer on as it comes. A refusal of the credentials is tried once more with fresh ones:
-   * a token may have been replaced the moment before.
-   */
+  /** Sends a request and hands the answer on as it comes. Rejects with an ApiError, TransportError or another. */
   async stream(
     request: ApiRequest,
     receiver: ApiReceiver,
     options: { readonly signal: AbortSignal; readonly limits: TransportLimits },
   ): Promise<void> {
-    try {
-      await this.#stream(request, receiver, options);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== unauthorized) throw error;
-      this.credentials.refused();
-      await this.#stream(request, receiver, options);
-    }
-  }
-
-  async #stream(
-    request: ApiRequest,
-    receiver: ApiReceiver,
-    { signal, limits }: { readonly signal: AbortSignal; readonly limits: TransportLimits },
-  ): Promise<void> {
-    const { endpoint, basePath, authorization } = await this.credentials.access();
     const answer = new Answer(receiver);
-    const { body } = request;
-    const message: HttpRequest = {
-      method: request.method,
-      path: `${basePath}${request.path}`,
-      headers: {
-        "User-Agent": `flanneld/tartan-${version}`,
-        Accept: request.accept,
-        ...(authorization === undefined ? {} : { Authorization: authorization }),
-        ...(body === undefined ? {} : { "Content-Type": body.type }),
-      },
-      body: body?.text,
-    };
+    const { method, path, accept, body } = request;
+    const headers = { Accept: accept, ...(body === undefined ? {} : { "Content-Type": body.type }) };
     try {
-      await exchange(endpoint, message, { receiver: answer, limits, signal });
+      await this.send({ method, path, headers, body: body?.text }, { ...options, receiver: answer });
     } catch (error) {
       if (answer.refusal === undefined) throw error;
     }
     if (answer.refusal !== undefined) throw new ApiError(request.what, answer.refusal());
   }
+
+  /**
+   * Sends a request as it is, and hands on whatever is answered. A refusal of the credentials is tried once more with
+   * fresh ones: a token may have been replaced the moment before.
+   */
+  async send(
+    request: HttpRequest,
+    options: { readonly receiver: ResponseReceiver; readonly limits: TransportLimits; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { receiver } = options;
+    const access = await this.credentials.access();
+    const first: ResponseReceiver = {
+      head: (head): void => {
+        if (head.status === unauthorized) throw new RefusedError();
+        receiver.head(head);
+      },
+      body: (bytes) => receiver.body(bytes),
+    };
+    try {
+      await exchange(access.endpoint, authorized(request, access), { ...options, receiver: first });
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      this.credentials.refused(access);
+      const next = await this.credentials.access();
+      await exchange(next.endpoint, authorized(request, next), options);
+    }
+  }
+}
+
+/** The credentials were refused, which nobody was told yet. */
+class RefusedError extends Error {
+  override readonly name = "RefusedError";
+}
+
+function authorized(request: HttpRequest, { basePath, authorization }: ApiAccess): HttpRequest {
+  return {
+    ...request,
+    path: `${basePath}${request.path}`,
+    headers: {
+      ...request.headers,
+      "User-Agent": `flanneld/tartan-${version}`,
+      ...(authorization === undefined ? {} : { Authorization: authorization }),
+    },
+  };
 }
 
 /** Tells a success, whose body is passed on, from a refusal, whose body says why. */
@@ -138,7 +155,8 @@ class Answer implements ResponseReceiver {
 
   /** Why it was refused; undefined for a success and before the answer. */
   get refusal(): (() => ApiStatus) | undefined {
-    return this.#code === 0 || isSuccess(this.#code) ? undefined : (): ApiStatus => this.#readRefusal();
+    if (this.#code === 0 || isSuccess(this.#code)) return undefined;
+    return (): ApiStatus => readRefusal(this.#code, joinBytes(this.#parts, this.#length));
   }
 
   head({ status }: { readonly status: number }): void {
@@ -154,20 +172,28 @@ class Answer implements ResponseReceiver {
       this.#length += bytes.length;
     }
   }
-
-  /** A Status as protobuf, as the API server answers; or whatever a proxy before it says. */
-  #readRefusal(): ApiStatus {
-    const bytes = joinBytes(this.#parts, this.#length);
-    try {
-      return { ...decodeStatus(openEnvelope(bytes).object), code: this.#code };
-    } catch {
-      const text = new TextDecoder().decode(bytes).trim().slice(0, 300);
-      return { code: this.#code, reason: "", message: text };
-    }
-  }
 }
 
-function isSuccess(code: number): boolean {
+/** A Status, as protobuf or as JSON, as the API server answers; or whatever a proxy before it says. */
+export function readRefusal(code: number, bytes: Uint8Array): ApiStatus {
+  try {
+    return { ...decodeStatus(openEnvelope(bytes).object), code };
+  } catch {
+    // It is JSON, or not the API server's.
+  }
+  const text = new TextDecoder().decode(bytes).trim();
+  try {
+    const status = new Decoder(parseJson(text));
+    const [reason = "", message = ""] = [status.field("reason").string(), status.field("message").string()];
+    if (message !== "") return { code, reason, message };
+  } catch {
+    // It is not the API server's.
+  }
+  return { code, reason: "", message: text.slice(0, 300) };
+}
+
+/** True for what is no refusal. */
+export function isSuccess(code: number): boolean {
   return code >= 200 && code < 300;
 }
 

@@ -7,6 +7,7 @@ import {
   ServiceAccount,
 } from "./credentials.ts";
 import { Kubeconfig } from "./kubeconfig.ts";
+import type { Endpoint } from "./transport.ts";
 
 /** What the flags and the surroundings say about the API server. */
 export interface CredentialsRequest {
@@ -56,5 +57,9 @@ class Nobody implements Credentials {
 
   refused(): void {
     // There is nothing else to offer.
+  }
+
+  async server(): Promise<Endpoint> {
+    return (await this.access()).endpoint;
   }
 }

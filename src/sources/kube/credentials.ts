@@ -16,8 +16,10 @@ export interface Credentials {
   readonly name: string;
   /** How the next request is to be made. Rejects with an Error when it cannot be told now. */
   access(): Promise<ApiAccess>;
-  /** The server has refused what `access` said: the next one reads everything anew. */
-  refused(): void;
+  /** The server has refused this that `access` said: unless there is another by now, the next one is read anew. */
+  refused(access: ApiAccess): void;
+  /** The server as far as it is known without asking anybody anew: also by credentials that have ended since. */
+  server(): Promise<Endpoint>;
 }
 
 /** Where the kubelet puts a pod's credentials. */
@@ -81,6 +83,10 @@ export class ServiceAccount implements Credentials {
 
   refused(): void {
     // Nothing is kept that could be stale.
+  }
+
+  async server(): Promise<Endpoint> {
+    return (await this.access()).endpoint;
   }
 }
 

@@ -1,8 +1,9 @@
+import { drawWait } from "../../base/back-off.ts";
 import { errorText } from "../../base/error.ts";
 import type { KubeApi } from "./api.ts";
 import { askNodeName, type NodeIdentity } from "./node-name.ts";
 import type { NodeDecoder } from "./node-record.ts";
-import { drawWait, pause } from "./pause.ts";
+import { pause } from "./pause.ts";
 import type { WatchTiming } from "./timing.ts";
 import { NodeWatch, type NodeWatchListener } from "./watch.ts";
 

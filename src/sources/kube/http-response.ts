@@ -26,7 +26,7 @@ const largestLine = 4096;
 type State = "head" | "length" | "close" | "chunk-size" | "chunk" | "chunk-end" | "trailer" | "done";
 
 /**
- * Reads one HTTP/1.1 answer to a GET or PATCH from pieces of any size (RFC 9112). The body is handed on as it comes,
+ * Reads one HTTP/1.1 answer, to anything but HEAD, from pieces of any size (RFC 9112). The body is handed on as it comes,
  * without being copied.
  */
 export class ResponseReader {

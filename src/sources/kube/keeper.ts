@@ -75,8 +75,8 @@ export class NodeKeeper implements Disposable {
 
   /** What tells one cluster from another: who signs its certificates. */
   async #findCluster(): Promise<string> {
-    const { endpoint } = await this.#credentials.access();
-    return endpoint.tls?.ca ?? `${endpoint.host}:${endpoint.port}`;
+    const { tls, host, port } = await this.#credentials.server();
+    return tls?.ca ?? `${host}:${port}`;
   }
 
   #tell(line: string): void {

@@ -70,6 +70,8 @@ export class KubeLeaseSource implements LeaseSource {
   /** Why nothing is told of what happens now; undefined while it is. */
   #problem: string | undefined = notReadYet;
   #patienceTimer: NodeJS.Timeout | undefined;
+  /** Why lists come in pages, as was reported last. */
+  #toldPaged: string | undefined;
 
   /** Throws an Error for a prefix that cannot be one. */
   constructor(options: KubeSourceOptions) {
@@ -112,6 +114,7 @@ export class KubeLeaseSource implements LeaseSource {
       event: (event) => this.#take(event),
       live: () => this.#setProblem(undefined),
       lost: (reason) => this.#lose(reason),
+      paged: (reason) => this.#tellPaged(reason),
     });
     followed.catch((error: unknown) => {
       // It follows until it is stopped; what else ends it is a mistake of this program.
@@ -196,6 +199,14 @@ export class KubeLeaseSource implements LeaseSource {
   #lose(reason: string): void {
     this.#setProblem(reason);
     if (!this.#complete) void this.#restore();
+  }
+
+  #tellPaged(reason: string): void {
+    if (this.#toldPaged === reason) return;
+    this.#toldPaged = reason;
+    this.#options.report(
+      `${this.name} does not list the nodes as the beginning of a watch, they come in pages: ${reason}`,
+    );
   }
 
   /** Takes what an earlier process kept, unless the API server has answered meanwhile. */

@@ -1,5 +1,6 @@
 import { Decoder, parseJson } from "../../base/decode.ts";
 import { type ApiAccess, type Credentials, parseServer } from "./credentials.ts";
+import type { Endpoint } from "./transport.ts";
 
 /** What the child that reads a kubeconfig tells, as JSON. */
 export interface KubeconfigText {
@@ -15,17 +16,21 @@ export interface KubeconfigText {
   readonly expires: number | null;
 }
 
-/** Credentials are asked for again so long before they end. */
+/** Credentials are asked for again so long before they end; those that live for less than twice that, at half time. */
 const marginMs = 30_000;
 
-/** What a kubeconfig says, read by somebody else, and read again when it ends or the server refuses it. */
+/**
+ * What a kubeconfig says, read by somebody else, and read again when it ends or the server refuses it: once at a time,
+ * however many requests wait for it.
+ */
 export class Kubeconfig implements Credentials {
   readonly name: string;
   readonly #server: string;
   readonly #read: () => Promise<string>;
   readonly #report: (line: string) => void;
   #warned = false;
-  #known: Promise<Known> | undefined;
+  #known: Known | undefined;
+  #renewal: Promise<Known> | undefined;
 
   /** `server` replaces the one that the file names, unless it is empty. */
   constructor(
@@ -40,26 +45,31 @@ export class Kubeconfig implements Credentials {
   }
 
   async access(): Promise<ApiAccess> {
-    const known = this.#known === undefined ? undefined : await this.#known;
-    if (known !== undefined && (known.expires === undefined || known.expires - marginMs > Date.now())) {
-      return known.access;
-    }
-    const next = this.#learn();
-    this.#known = next;
+    const known = this.#known;
+    if (known !== undefined && known.renewAt > Date.now()) return known.access;
     try {
-      return (await next).access;
+      this.#renewal ??= this.#renew().finally(() => {
+        this.#renewal = undefined;
+      });
+      return (await this.#renewal).access;
     } catch (error) {
-      if (this.#known === next) this.#known = undefined;
+      // What was asked for early still holds.
+      if (known !== undefined && known === this.#known && known.expires > Date.now()) return known.access;
       throw new Error(`Cannot use ${this.name}`, { cause: error });
     }
   }
 
-  refused(): void {
-    this.#known = undefined;
+  refused(access: ApiAccess): void {
+    if (this.#known?.access === access) this.#known = undefined;
   }
 
-  async #learn(): Promise<Known> {
+  async server(): Promise<Endpoint> {
+    return (this.#known?.access ?? (await this.access())).endpoint;
+  }
+
+  async #renew(): Promise<Known> {
     const known = decodeAccess(await this.#read(), this.#server);
+    this.#known = known;
     if (known.access.endpoint.tls?.verify === false && !this.#warned) {
       this.#warned = true;
       this.#report(`${this.name} says insecure-skip-tls-verify: nobody checks who the API server is`);
@@ -70,7 +80,9 @@ export class Kubeconfig implements Credentials {
 
 interface Known {
   readonly access: ApiAccess;
-  readonly expires: number | undefined;
+  /** Infinity for what does not say when it ends. */
+  readonly expires: number;
+  readonly renewAt: number;
 }
 
 function decodeAccess(text: string, server: string): Known {
@@ -90,12 +102,14 @@ function decodeAccess(text: string, server: string): Known {
     serverName: json.field("serverName").string(),
     verify: json.field("verify").boolean() ?? true,
   };
+  const expires = json.field("expires").integer() ?? Infinity;
   return {
     access: {
       endpoint: { host, port, tls: https ? tls : undefined },
       basePath,
       authorization: json.field("authorization").string(),
     },
-    expires: json.field("expires").integer(),
+    expires,
+    renewAt: expires - Math.min(marginMs, Math.max(0, expires - Date.now()) / 2),
   };
 }

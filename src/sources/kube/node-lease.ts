@@ -30,7 +30,7 @@ export function isManaged(annotations: Annotations): boolean {
 }
 
 /** The six fields that make a node's lease, as one text: as long as it is the same one, so is the lease. */
-export function nodeText({ podCidrs, annotations }: NodeRecord): string {
+export function nodeText({ podCidrs, annotations }: Pick<NodeRecord, "podCidrs" | "annotations">): string {
   return [
     podCidrs.join(","),
     annotations.get("backend-type") ?? "",
@@ -42,7 +42,7 @@ export function nodeText({ podCidrs, annotations }: NodeRecord): string {
 }
 
 /** The lease of a node, in the families that the configuration has. Throws an Error that says what is wrong with it. */
-export function leaseOfText(name: string, text: string, config: NetworkConfig): Lease {
+export function leaseOfText(name: string, text: string, config: Pick<NetworkConfig, "networks">): Lease {
   const [cidrs = "", backendType = "", data = "", dataV6 = "", publicIp = "", publicIpV6 = "", ...more] =
     text.split(separator);
   if (more.length > 0) throw new Error("an annotation has a NUL character");
@@ -58,7 +58,11 @@ export function leaseOfText(name: string, text: string, config: NetworkConfig): 
 }
 
 /** The subnets that a node was given, of the families that the configuration has. Throws an Error. */
-export function podSubnets(name: string, podCidrs: readonly string[], config: NetworkConfig): ByFamily<Cidr> {
+export function podSubnets(
+  name: string,
+  podCidrs: readonly string[],
+  config: Pick<NetworkConfig, "networks">,
+): ByFamily<Cidr> {
   if (podCidrs.length === 0) throw new Error(`node "${name}" pod cidr not assigned`);
   const cidrs = podCidrs.map((text) => {
     const cidr = findCidr(text);
@@ -78,7 +82,7 @@ export function podSubnets(name: string, podCidrs: readonly string[], config: Ne
 }
 
 /** Throws upstream's Error when a subnet that this node was given is not in the network. */
-export function checkContained(name: string, subnets: ByFamily<Cidr>, config: NetworkConfig): void {
+export function checkContained(name: string, subnets: ByFamily<Cidr>, config: Pick<NetworkConfig, "networks">): void {
   for (const family of families) {
     const [network, subnet] = [config.networks[family], subnets[family]];
     if (network === undefined || subnet === undefined) continue;

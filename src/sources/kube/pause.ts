@@ -1,8 +1,3 @@
-/** A wait of at most so long, of which half is drawn, so that the nodes of a cluster do not all come back at once. */
-export function drawWait(longestMs: number): number {
-  return longestMs * (0.5 + Math.random() / 2);
-}
-
 /** Waits so long; rejects with the signal's reason as soon as that is given. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -1,8 +1,9 @@
+import { findSystemRoots } from "./system-roots.ts";
 import { HttpError, ResponseReader, type ResponseReceiver } from "./http-response.ts";
 
 /** How a server proves who it is, and we who we are. */
 interface TlsSettings {
-  /** Certificates in PEM of those whose signature counts; undefined takes the ones that Bun brings. */
+  /** Certificates in PEM of those whose signature counts; undefined takes the system's, and Bun's where it has none. */
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
@@ -21,9 +22,12 @@ export interface Endpoint {
   readonly tls: TlsSettings | undefined;
 }
 
+/** What may be asked; HEAD is not among it, whose answer has another form. */
+export type HttpMethod = "GET" | "PATCH" | "POST" | "PUT" | "DELETE";
+
 /** One request. */
 export interface HttpRequest {
-  readonly method: "GET" | "PATCH";
+  readonly method: HttpMethod;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
@@ -239,9 +243,10 @@ function hasCode(error: Error | null, code: string): boolean {
 
 /** Given outright, since the environment's NODE_TLS_REJECT_UNAUTHORIZED would change the default. */
 function tlsOptions({ ca, cert, key, serverName, verify }: TlsSettings): Bun.TLSOptions {
+  const roots = ca ?? (verify ? findSystemRoots() : undefined);
   return {
     rejectUnauthorized: verify,
-    ...(ca === undefined ? {} : { ca }),
+    ...(roots === undefined ? {} : { ca: roots }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
     ...(serverName === undefined ? {} : { serverName }),
   };

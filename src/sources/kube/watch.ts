@@ -1,8 +1,9 @@
+import { drawWait } from "../../base/back-off.ts";
 import { errorText } from "../../base/error.ts";
 import { ApiError, type ApiReceiver, type KubeApi, protobufType } from "./api.ts";
 import { FrameSplitter } from "./frames.ts";
 import type { NodeDecoder } from "./node-record.ts";
-import { drawWait, pause } from "./pause.ts";
+import { pause } from "./pause.ts";
 import type { WatchTiming } from "./timing.ts";
 import type { TransportLimits } from "./transport.ts";
 import { decodeNodeEvent, decodeNodePage, type NodeEvent, type NodePage } from "./watch-event.ts";
@@ -18,18 +19,20 @@ export interface NodeWatchListener {
   live(): void;
   /** What happens is not told any more, or not yet. */
   lost(reason: string): void;
+  /** The list does not come as the beginning of the watch, for this reason, but in pages. */
+  paged(reason: string): void;
 }
 
 const nodesPath = "/api/v1/nodes";
 const pageSize = 500;
-/** A watch-list that was broken off this often without a refusal is not asked for again. */
+/** After a watch-list was broken off this often without a refusal, the list is asked for in pages. */
 const patienceForLists = 2;
 /** A stream that lasted this long was a good one: its end is no failure. */
 const steadyMs = 5000;
 /** Collecting what the stream left behind each time so much was read keeps the peak low, for 20 ms each time. */
 const collectBytes = 12 * 1024 * 1024;
 
-/** The server does not have what was asked for as it was asked for, and will not have it the next time. */
+/** The server does not have what was asked for as it was asked for. */
 const refusals: ReadonlySet<number> = new Set([400, 404, 405, 406, 415, 422, 500, 501]);
 const gone = 410;
 
@@ -47,7 +50,8 @@ class WatchError extends Error {
 /**
  * Lists and watches all nodes for as long as the process lives: first the list, as the beginning of the watch where the
  * server has that (sendInitialEvents), else in pages; then what changes. After a break it goes on where it was; where the
- * server no longer has that, or has never been there (its store was restored), it lists again.
+ * server no longer has that, or has never been there (its store was restored), it lists again, and again tries first
+ * whether the server has the list as the beginning of the watch: it may be a newer one by then.
  */
 export class NodeWatch {
   readonly #api: KubeApi;
@@ -141,17 +145,18 @@ export class NodeWatch {
   }
 
   async #listAndWatch(): Promise<void> {
-    if (this.#brokenLists >= patienceForLists) {
-      await this.#listPages();
-      return;
+    if (this.#brokenLists < patienceForLists) {
+      try {
+        await this.#stream("sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=", true);
+        return;
+      } catch (error) {
+        if (!this.#listing || this.#signal.aborted) throw error;
+        if (isRefusal(error)) this.#brokenLists = patienceForLists;
+        if (this.#brokenLists >= patienceForLists) this.#listener.paged(errorText(error));
+        if (!isRefusal(error)) throw error;
+      }
     }
-    try {
-      await this.#stream("sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=", true);
-    } catch (error) {
-      if (!this.#listing || !isRefusal(error)) throw error;
-      this.#brokenLists = patienceForLists;
-      await this.#listPages();
-    }
+    await this.#listPages();
   }
 
   async #listPages(): Promise<void> {
@@ -169,6 +174,7 @@ export class NodeWatch {
     // Not before the last page: a list that broke off is begun anew, not followed.
     this.#version = version;
     this.#listing = false;
+    this.#brokenLists = 0;
     this.#listener.listEnds();
     await this.#watch(version);
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 
-import { BackOff } from "../../../src/base/back-off.ts";
+import { BackOff, drawWait } from "../../../src/base/back-off.ts";
 
 test("BackOff waits twice as long after each failure, up to 30 s", () => {
   const backOff = new BackOff();
@@ -54,4 +54,18 @@ test("BackOff keeps failures apart, and only those asked for", () => {
   expect(backOff.nextAt()).toBe(1100);
   backOff.keepOnly(new Set(["a", "c", "d"]));
   expect([backOff.nextAt(), backOff.failureOf("b"), backOff.failureOf("d")]).toEqual([1200, undefined, undefined]);
+});
+
+test("BackOff waits as long as it is told to draw", () => {
+  const backOff = new BackOff((longestMs) => longestMs / 4);
+  backOff.fail("route", "refused", 0);
+  backOff.fail("route", "refused", 0);
+  expect([backOff.nextAt(), backOff.isDue("route", 499), backOff.isDue("route", 500)]).toEqual([500, false, true]);
+});
+
+test("drawWait() draws the second half of a wait", () => {
+  const drawn = Array.from({ length: 1000 }, () => drawWait(100));
+  expect(Math.min(...drawn)).toBeGreaterThanOrEqual(50);
+  expect(Math.max(...drawn)).toBeLessThan(100);
+  expect(Math.max(...drawn) - Math.min(...drawn)).toBeGreaterThan(25);
 });

@@ -1,0 +1,142 @@
+/** `tartan nodes` on a real API server, as the executable that people run. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+
+import { type ApiServer, createApiServer, flannelToken } from "../helpers/api-server.ts";
+import { createAuthority } from "../helpers/certificates.ts";
+import { type CommandResult, runCommand } from "../helpers/command.ts";
+import { executablePath } from "../helpers/executable.ts";
+import { KubeStore } from "../helpers/kube-store.ts";
+import { kubeconfigText } from "../helpers/kubeconfig.ts";
+import { leaseText } from "../helpers/lease-store.ts";
+import { describeWith } from "../helpers/require.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../helpers/temp.ts";
+
+function nodes(
+  config: string,
+  exitCode: number,
+  options: { readonly words?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<CommandResult> {
+  const { words = [], env = {} } = options;
+  return runCommand([executablePath, "nodes", "--kubeconfig", config, ...words], { exitCode, env });
+}
+
+function data(mac: string): string {
+  return `{"VNI":1,"VtepMAC":"${mac}"}`;
+}
+
+await describeWith(["root", "executable", "peer:etcd", "peer:kubernetes"], "tartan nodes", () => {
+  let server: ApiServer;
+  let store: KubeStore;
+  let directory: TemporaryDirectory;
+  let adminConfig: string;
+  beforeAll(async () => {
+    server = await createApiServer();
+    directory = await createTemporaryDirectory();
+    store = new KubeStore(server, await createTemporaryDirectory());
+    const { certPath, keyPath } = server.admin;
+    adminConfig = await kubeconfig({ "client-certificate": certPath, "client-key": keyPath });
+    await server.ask("POST", "/api/v1/namespaces", { metadata: { name: "kube-flannel" } });
+  });
+  afterAll(async () => {
+    await store[Symbol.asyncDispose]();
+    await directory[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  function kubeconfig(user: object, cluster: object = {}): Promise<string> {
+    const usual = {
+      server: `https://127.0.0.1:${server.port}`,
+      "certificate-authority": server.authority.own.certPath,
+    };
+    return directory.write(`config-${Bun.randomUUIDv7()}`, kubeconfigText(user, { ...usual, ...cluster }));
+  }
+
+  test("lists the nodes with the network of the ConfigMap, and says what is wrong", async () => {
+    const { stdout: none, stderr } = await nodes(adminConfig, 0);
+    expect(none).toBe("NODE  POD CIDR  PUBLIC IP  BACKEND  DATA\n\n0 nodes, nothing is wrong\n");
+    expect(stderr).toContain('the API server answers 404 NotFound: configmaps "kube-flannel-cfg" not found');
+    await server.ask("POST", "/api/v1/namespaces/kube-flannel/configmaps", {
+      metadata: { name: "kube-flannel-cfg" },
+      data: { "net-conf.json": '{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}' },
+    });
+    const lease = store.annotationsOf(leaseText("192.168.1.1"));
+    const well = { ...lease, "flannel.alpha.coreos.com/backend-data": data("5a:00:00:00:00:01") };
+    await store.createNode("node1", "10.244.1.0/24", well);
+    const all = await nodes(adminConfig, 0);
+    expect(all.stderr).toBe("");
+    expect(all.stdout).toBe(`\
+NODE   POD CIDR       PUBLIC IP    BACKEND  DATA
+node1  10.244.1.0/24  192.168.1.1  vxlan    VNI 1, 5a:00:00:00:00:01
+
+network 10.244.0.0/16, backend vxlan; 1 node, nothing is wrong
+`);
+    await store.createNode("node2", "");
+    await store.createNode("node3", "10.42.3.0/24", {
+      ...lease,
+      "flannel.alpha.coreos.com/backend-data": data("5a:00:00:00:00:03"),
+    });
+    const { stdout } = await nodes(adminConfig, 1);
+    expect(stdout).toContain("node2  -              -            -        -\n");
+    expect(stdout).toContain("node2: no pod CIDR is assigned to it");
+    expect(stdout).toContain('node2: annotation flannel.alpha.coreos.com/kube-subnet-manager is not "true"');
+    expect(stdout).toContain('node3: subnet "10.244.0.0/16" specified in the flannel net config doesn\'t contain');
+    expect(stdout).toContain('node1: its public IP 192.168.1.1 is also that of node "node3"');
+    expect(stdout).toEndWith("3 nodes, something is wrong with 3\n");
+  });
+
+  test("asks as who the daemon is, to whom the ConfigMap is closed, with a token and the network of a file", async () => {
+    const config = await kubeconfig({ token: flannelToken });
+    expect((await nodes(config, 1)).stderr).toContain("the API server answers 403 Forbidden: configmaps");
+    await store.writeConfig('{"Network":"10.42.0.0/16","Backend":{"Type":"vxlan"}}');
+    const { stdout, stderr } = await nodes(config, 1, { words: ["--net-config-path", store.netConfPath] });
+    expect(stderr).toBe("");
+    expect(stdout).toContain("network 10.42.0.0/16, backend vxlan");
+  });
+
+  test("lists more nodes than come in one page, and all of them once", async () => {
+    const names = Array.from({ length: 600 }, (_, index) => `many-${String(index).padStart(3, "0")}`);
+    await Promise.all(names.map((name) => store.createNode(name, "")));
+    const { stdout } = await nodes(adminConfig, 1);
+    expect(stdout.match(/^many-\d{3} /gm)?.map((text) => text.trim())).toEqual(names);
+    await Promise.all(names.map((name) => store.deleteNode(name)));
+  });
+
+  test("takes nobody else for the API server, whatever its environment says", async () => {
+    const foreign = await createAuthority(directory, "foreign");
+    const config = await kubeconfig({ token: flannelToken }, { "certificate-authority": foreign.own.certPath });
+    const env = {
+      NODE_EXTRA_CA_CERTS: server.authority.own.certPath,
+      NODE_TLS_REJECT_UNAUTHORIZED: "0",
+      HTTPS_PROXY: "http://127.0.0.1:1",
+    };
+    const refused = await nodes(config, 1, { env });
+    expect(refused.stdout).toBe("");
+    expect(refused.stderr).toContain(`Cannot talk to 127.0.0.1:${server.port}: its certificate is not accepted`);
+    const good = await nodes(adminConfig, 1, { env });
+    expect(good.stdout).toContain("node1  10.244.1.0/24");
+  });
+
+  test("says what is wrong with a kubeconfig, an option, a file or a server", async () => {
+    const cases: readonly (readonly [readonly string[], number, string])[] = [
+      [["--kubeconfig", "/nowhere"], 1, 'tartan nodes: Cannot use kubeconfig "/nowhere": ENOENT'],
+      [
+        ["--kubeconfig", adminConfig, "--net-config-path", "/nowhere"],
+        1,
+        'Cannot read the network: no file "/nowhere"',
+      ],
+      [
+        ["--kubeconfig", adminConfig, "--kube-annotation-prefix", "a/b/c"],
+        1,
+        "prefix can contain at most single slash",
+      ],
+      [["--watch"], 2, 'tartan nodes: unknown option "--watch"\ntartan nodes --help prints its options'],
+    ];
+    for (const [words, exitCode, message] of cases) {
+      const { stderr, stdout } = await runCommand([executablePath, "nodes", ...words], { exitCode });
+      expect(stderr).toContain(message);
+      expect(stdout).toBe("");
+    }
+    const { stdout } = await runCommand([executablePath, "nodes", "--help"]);
+    expect(stdout).toStartWith("Usage: tartan nodes [OPTION]...\n");
+  });
+});
