@@ -9,7 +9,17 @@ await describeWith(["executable"], "tartan", () => {
     const { stdout, stderr } = await runCommand([executablePath, "deom"], { exitCode: 2 });
     expect(stdout).toBe("");
     expect(stderr).toStartWith('tartan: unknown command "deom"\n');
-    for (const word of ["demo", "version", "help", "flanneld", "flannel", "bridge", "host-local", "loopback"]) {
+    for (const word of [
+      "demo",
+      "nodes",
+      "version",
+      "help",
+      "flanneld",
+      "flannel",
+      "bridge",
+      "host-local",
+      "loopback",
+    ]) {
       expect(stderr).toContain(word);
     }
   });

@@ -1,7 +1,7 @@
 import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from "../../addr/cidr.ts";
 import { compareIp, families, type Family, formatIp } from "../../addr/ip.ts";
 import { errorText } from "../../base/error.ts";
-import { decodeVtepMac } from "../../backend/vxlan-data.ts";
+import { decodeVtepMac, findVtepMac } from "../../backend/vxlan-data.ts";
 import { decodeVxlanOptions } from "../../backend/vxlan-config.ts";
 import { vxlanType } from "../../backend/wanted.ts";
 import { Decoder } from "../../base/decode.ts";
@@ -76,9 +76,8 @@ function checkBackend({ backendType, backendData }: Lease, config: NetworkConfig
 }
 
 function vtepMacs({ backendType, backendData }: Lease): readonly string[] {
-  if (backendType !== vxlanType) return [];
-  const text = new Decoder(backendData[4]).field("VtepMAC").string();
-  return text === undefined ? [] : [text.toLowerCase()];
+  const mac = backendType === vxlanType ? findVtepMac(backendData[4]) : undefined;
+  return mac === undefined ? [] : [mac];
 }
 
 /** In the order of addresses, a subnet that overlaps with any before it does so with the one that reaches furthest. */

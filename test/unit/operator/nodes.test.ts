@@ -63,6 +63,13 @@ test.each<readonly [string, Readonly<Record<string, string | undefined>>, object
   ["a public IP that is none", { "public-ip": "" }, {}, 'annotation public-ip is "", and must be an IPv4 address'],
   ["data that is no JSON", { "backend-data": "{" }, {}, "annotation backend-data cannot be read"],
   ["no VTEP MAC", { "backend-data": "null" }, {}, 'Cannot read "BackendData.VtepMAC": it must be a hardware address'],
+  [
+    "a MAC that is a number",
+    { "backend-data": '{"VNI":1,"VtepMAC":5}' },
+    {},
+    "it must be a string, and is the number 5",
+  ],
+  ["data of another form", { "backend-data": "[1]" }, {}, 'Cannot read "BackendData": it must be an object'],
   ["a group's MAC", { "backend-data": '{"VNI":1,"VtepMAC":"01:00:5e:00:00:01"}' }, {}, "not the address of one device"],
   [
     "another VNI",
