@@ -8,8 +8,11 @@ import { guardTable } from "./mac-guard.ts";
 import { podTable } from "./pod-table.ts";
 import { Patterns } from "./scan.ts";
 
-/** The names under which our executable changes what pods have. The daemon is none of them. */
-const pluginNames: ReadonlySet<string> = new Set(["flannel", "bridge", "portmap", "host-local", "loopback", "tartan"]);
+/**
+ * The names of processes of ours that change what pods have, as the kernel tells them (docs/host-ports.md). The daemon's is
+ * none of them, nor those of plugins that change nothing in nf_tables.
+ */
+const pluginNames: ReadonlySet<string> = new Set(["flannel", "bridge", "portmap", "tartan"]);
 
 /** The tables in which pods have something. */
 export const podTables: readonly Table[] = [podTable, guardTable];
