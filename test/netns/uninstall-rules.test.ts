@@ -68,6 +68,10 @@ await describeWith(needs, "tartan uninstall --rules", () => {
     await using plugins = await createExecutableDirectory();
     await using place = await createPortHost(plugins.path);
     expect(await uninstall(place.host, "--rules", "--everything")).toContain('unknown option "--everything"');
-    expect(await uninstall(place.host, "--help")).toStartWith("Usage: tartan uninstall [OPTION]...");
+    const help = await uninstall(place.host, "--help");
+    expect(help).toStartWith("Usage: tartan uninstall [OPTION]...");
+    expect(help.replaceAll(/\s+/g, " ")).toContain(
+      "no such device is known (of a plugin that makes none) counts as gone",
+    );
   });
 });
