@@ -72,7 +72,11 @@ function portTraces({ network, containerId }: PodOwner): Traces {
   return {
     chains: families.flatMap((family) => {
       const table = { family: tableFamily(family), name: "nat" };
-      return [{ table, parent: "CNI-HOSTPORT-DNAT", chains: [chainName("CNI-DN-", network + containerId)] }];
+      return [
+        { table, parent: "CNI-HOSTPORT-DNAT", chains: [chainName("CNI-DN-", network + containerId)] },
+        // Made by old releases (before v0.8), which v1.9.1 still removes (genOldSnatChain).
+        { table, parent: "CNI-HOSTPORT-SNAT", chains: [chainName("CNI-SN-", network + containerId)] },
+      ];
     }),
     rules: families.flatMap((family) => {
       const table = { family: tableFamily(family), name: "cni_hostport" };
