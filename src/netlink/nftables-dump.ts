@@ -204,6 +204,7 @@ function decodeElement(bytes: Uint8Array): SetElement {
     data: findData(attributes, n.NFTA_SET_ELEM_DATA),
     intervalEnd: (flags & n.NFT_SET_ELEM_INTERVAL_END) !== 0,
     comment: findComment(attributes, n.NFTA_SET_ELEM_USERDATA, n.NFTNL_UDATA_COMMENT),
+    note: findComment(attributes, n.NFTA_SET_ELEM_USERDATA, n.UDATA_NOTE),
   };
 }
 

@@ -42,6 +42,8 @@ export interface SetElement {
   /** In an interval set of plain keys a range is two elements: its first key, and with this the first key behind it. */
   readonly intervalEnd?: boolean;
   readonly comment?: string | undefined;
+  /** Text that stands behind the comment and that nft does not show; what the kernel has no room for is left out. */
+  readonly note?: string | undefined;
 }
 
 /** The values of a concatenation's fields as they stand in registers, each padded to four bytes. */
@@ -131,6 +133,8 @@ interface ElementList {
   readonly elements: readonly SetElement[];
 }
 
+/** Type, length and the NUL byte of an entry. */
+const noteOverhead = 3;
 /** The list is one attribute, whose length is a number of 16 bits; an element takes up to about 400 bytes. */
 const elementsPerRequest = 150;
 
@@ -154,16 +158,24 @@ function elementRequest(message: number, flags: number, verb: string, { table, s
   });
 }
 
-function putElement(writer: ByteWriter, { key, keyEnd, data, intervalEnd, comment }: SetElement): void {
+function putElement(writer: ByteWriter, { key, keyEnd, data, intervalEnd, comment, note }: SetElement): void {
   putNested(writer, nestedType(n.NFTA_LIST_ELEM), () => {
     putData(writer, n.NFTA_SET_ELEM_KEY, key);
     if (keyEnd !== undefined) putData(writer, n.NFTA_SET_ELEM_KEY_END, keyEnd);
     if (data !== undefined) putData(writer, n.NFTA_SET_ELEM_DATA, data);
     if (intervalEnd === true) putBe32(writer, n.NFTA_SET_ELEM_FLAGS, n.NFT_SET_ELEM_INTERVAL_END);
     if (comment !== undefined) {
-      putBytes(writer, n.NFTA_SET_ELEM_USERDATA, commentUserdata(n.NFTNL_UDATA_COMMENT, comment));
+      const userdata = commentUserdata(n.NFTNL_UDATA_COMMENT, comment);
+      putBytes(writer, n.NFTA_SET_ELEM_USERDATA, note === undefined ? userdata : withNote(userdata, note));
     }
   });
+}
+
+function withNote(userdata: Uint8Array, note: string): Uint8Array {
+  const room = n.NFT_USERDATA_MAXLEN - userdata.length - noteOverhead;
+  if (room <= 0) return userdata;
+  const entry = commentUserdata(n.UDATA_NOTE, note.slice(0, room));
+  return new ByteWriter(n.NFT_USERDATA_MAXLEN).bytes(userdata).bytes(entry).finish();
 }
 
 /** The kernel needs the fields' lengths to compare each as a range (NFTA_SET_DESC_CONCAT). */
