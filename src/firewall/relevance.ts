@@ -1,13 +1,12 @@
 /** Which events of nf_tables concern the daemon's rules: read byte by byte, since others may change thousands a second. */
 import { families } from "../addr/ip.ts";
-import { readU16 } from "../base/bytes.ts";
-import { NLA_TYPE_MASK } from "../netlink/constants.ts";
 import type { Reply } from "../netlink/message.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import { tableFamily } from "../netlink/nftables.ts";
 import { flannelTable } from "./flannel-table.ts";
 import { hostFilterTable, hostForwardChain } from "./host-forward.ts";
-import { Patterns } from "./scan.ts";
+import { isOrdinaryRule } from "./ordinary-rule.ts";
+import { familyHeaderLength, findAttribute, isName, nameBytes, Patterns } from "./scan.ts";
 import { upstreamChains } from "./upstream.ts";
 
 /** A name as it stands in an attribute, with its NUL byte. */
@@ -17,11 +16,11 @@ interface Watched {
   readonly table: Name;
   /** Undefined for all that happens in the table. */
   readonly chains: readonly Name[] | undefined;
+  /** True for the host's FORWARD, whose ordinary rules do not concern us. */
+  readonly shared: boolean;
 }
 
 const firewalldTable = "firewalld";
-const headerLength = 4;
-const attributeHeaderLength = 4;
 
 /** Tells whether an event is about a table of ours, the host's FORWARD or a chain of upstream's. */
 export class FirewallEvents {
@@ -38,14 +37,18 @@ export class FirewallEvents {
 
   constructor() {
     for (const family of families) {
-      const upstream = upstreamChains.map(({ table, chain }) => ({ table: nameOf(table), chains: [nameOf(chain)] }));
+      const upstream = upstreamChains.map(({ table, chain }) => ({
+        table: nameBytes(table),
+        chains: [nameBytes(chain)],
+        shared: false,
+      }));
       this.#watched[tableFamily(family)] = [
-        { table: nameOf(flannelTable(family).name), chains: undefined },
-        { table: nameOf(hostFilterTable(family).name), chains: [nameOf(hostForwardChain)] },
+        { table: nameBytes(flannelTable(family).name), chains: undefined, shared: false },
+        { table: nameBytes(hostFilterTable(family).name), chains: [nameBytes(hostForwardChain)], shared: true },
         ...upstream,
       ];
     }
-    this.#watched[n.NFPROTO_INET] = [{ table: nameOf(firewalldTable), chains: [] }];
+    this.#watched[n.NFPROTO_INET] = [{ table: nameBytes(firewalldTable), chains: [], shared: false }];
   }
 
   /** False when none of the messages in a datagram concerns us: found without looking at each. */
@@ -57,11 +60,13 @@ export class FirewallEvents {
   concern({ type, body }: Reply): boolean {
     const watched = this.#watched[body[0] ?? 0];
     if (watched === undefined) return false;
-    for (const { table, chains } of watched) {
+    for (const { table, chains, shared } of watched) {
       if (!attributeIs(body, n.NFTA_RULE_TABLE, table)) continue;
       if (chains === undefined || isTableEvent(type)) return true;
-      const attribute = isRuleEvent(type) ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME;
-      if (chains.some((chain) => attributeIs(body, attribute, chain))) return true;
+      const rule = isRuleEvent(type);
+      const attribute = rule ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME;
+      if (!chains.some((chain) => attributeIs(body, attribute, chain))) continue;
+      if (!(rule && shared && isOrdinaryRule(body))) return true;
     }
     return false;
   }
@@ -79,22 +84,6 @@ function isRuleEvent(type: number): boolean {
 
 /** True when the first attribute of this type has exactly these bytes. The kernel tells names first. */
 function attributeIs(body: Uint8Array, type: number, name: Name): boolean {
-  for (let offset = headerLength; offset + attributeHeaderLength <= body.length;) {
-    const length = readU16(body, offset);
-    if ((readU16(body, offset + 2) & NLA_TYPE_MASK) === type) {
-      return length === attributeHeaderLength + name.length && bytesAre(body, offset + attributeHeaderLength, name);
-    }
-    if (length < attributeHeaderLength) return false;
-    offset += (length + 3) & ~3;
-  }
-  return false;
-}
-
-function bytesAre(body: Uint8Array, start: number, name: Name): boolean {
-  for (let index = 0; index < name.length; index++) if (body[start + index] !== name[index]) return false;
-  return true;
-}
-
-function nameOf(text: string): Name {
-  return new TextEncoder().encode(`${text}\0`);
+  const at = findAttribute(body, familyHeaderLength, body.length, type);
+  return at >= 0 && isName(body, at, name);
 }

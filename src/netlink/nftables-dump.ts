@@ -101,13 +101,23 @@ export function listChains(socket: NetlinkSocket, table: Table): readonly FoundC
     .filter((chain) => chain.table.name === table.name);
 }
 
-/** The rules of a table or of one of its chains, in order; none when it is not there. Like: nft -a list chain T C */
-export function listRules(socket: NetlinkSocket, table: Table, chain?: string): readonly FoundRule[] {
+/**
+ * The rules of a table or of one of its chains, in order; none when it is not there. Those whose message `leaveOut` is true
+ * for are left out before they are decoded. Like: nft -a list chain T C
+ */
+export function listRules(
+  socket: NetlinkSocket,
+  table: Table,
+  chain?: string,
+  leaveOut?: (body: Uint8Array) => boolean,
+): readonly FoundRule[] {
   const request = tableRequest(n.NFT_MSG_GETRULE, 0, `list rules of ${tableText(table)}`, table, (writer) => {
     putString(writer, n.NFTA_RULE_TABLE, table.name);
     if (chain !== undefined) putString(writer, n.NFTA_RULE_CHAIN, chain);
   });
-  return dumpOrNone(socket, request).map((reply) => new FoundRule(open(reply).attributes));
+  const replies = dumpOrNone(socket, request);
+  const kept = leaveOut === undefined ? replies : replies.filter(({ body }) => !leaveOut(body));
+  return kept.map((reply) => new FoundRule(open(reply).attributes));
 }
 
 /** The sets and maps of a table. Like: nft list sets, nft list maps */
