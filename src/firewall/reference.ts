@@ -108,10 +108,11 @@ function removeTraces(socket: NetlinkSocket, { chains, rules }: Traces): boolean
   const own = chains.flatMap(({ table, chains: names }) => names.map((name) => getChain(table, name)));
   const shared = [...new Set(rules.map(({ table }) => table))].map(getTable);
   if (socket.ask([...own, ...shared]).every((reply) => reply === undefined)) return false;
-  const sent = changeRuleset(socket, () => [
-    ...chains.flatMap((one) => planChains(socket, one)),
-    ...rules.flatMap((one) => planRules(socket, one)),
-  ]);
+  const sent = changeRuleset(
+    socket,
+    () => [...chains.flatMap((one) => planChains(socket, one)), ...rules.flatMap((one) => planRules(socket, one))],
+    { anyGeneration: true },
+  );
   return sent.length > 0;
 }
 
