@@ -153,27 +153,38 @@ function elementRequest(message: number, flags: number, verb: string, { table, s
     putString(writer, n.NFTA_SET_ELEM_LIST_SET, set);
     if (elements.length === 0) return;
     putNested(writer, nestedType(n.NFTA_SET_ELEM_LIST_ELEMENTS), () => {
-      for (const element of elements) putElement(writer, element);
+      let before: SetElement | undefined;
+      let userdata: Uint8Array | undefined;
+      for (const element of elements) {
+        // Nearly always all are one pod's.
+        if (element.comment !== before?.comment || element.note !== before?.note) userdata = elementUserdata(element);
+        before = element;
+        putElement(writer, element, userdata);
+      }
     });
   });
 }
 
-function putElement(writer: ByteWriter, { key, keyEnd, data, intervalEnd, comment, note }: SetElement): void {
+function putElement(
+  writer: ByteWriter,
+  { key, keyEnd, data, intervalEnd }: SetElement,
+  userdata: Uint8Array | undefined,
+): void {
   putNested(writer, nestedType(n.NFTA_LIST_ELEM), () => {
     putData(writer, n.NFTA_SET_ELEM_KEY, key);
     if (keyEnd !== undefined) putData(writer, n.NFTA_SET_ELEM_KEY_END, keyEnd);
     if (data !== undefined) putData(writer, n.NFTA_SET_ELEM_DATA, data);
     if (intervalEnd === true) putBe32(writer, n.NFTA_SET_ELEM_FLAGS, n.NFT_SET_ELEM_INTERVAL_END);
-    if (comment !== undefined) {
-      const userdata = commentUserdata(n.NFTNL_UDATA_COMMENT, comment);
-      putBytes(writer, n.NFTA_SET_ELEM_USERDATA, note === undefined ? userdata : withNote(userdata, note));
-    }
+    if (userdata !== undefined) putBytes(writer, n.NFTA_SET_ELEM_USERDATA, userdata);
   });
 }
 
-function withNote(userdata: Uint8Array, note: string): Uint8Array {
+/** The comment as nft writes and shows it, and behind it the note as far as there is room. */
+function elementUserdata({ comment, note }: SetElement): Uint8Array | undefined {
+  if (comment === undefined) return undefined;
+  const userdata = commentUserdata(n.NFTNL_UDATA_COMMENT, comment);
   const room = n.NFT_USERDATA_MAXLEN - userdata.length - noteOverhead;
-  if (room <= 0) return userdata;
+  if (note === undefined || room <= 0) return userdata;
   const entry = commentUserdata(n.UDATA_NOTE, note.slice(0, room));
   return new ByteWriter(n.NFT_USERDATA_MAXLEN).bytes(userdata).bytes(entry).finish();
 }
