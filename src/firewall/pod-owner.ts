@@ -46,7 +46,7 @@ export function isStaleOwner(
 /** What an owner's elements say of it. */
 export interface OwnerMarks {
   readonly comment: string;
-  /** The pod's name where the comment has no room for it. The kernel has at least 123 bytes for it. */
+  /** The pod's name where the comment has no room for it. The kernel has at least 121 bytes for it. */
   readonly note: string | undefined;
 }
 

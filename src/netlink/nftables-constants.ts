@@ -134,8 +134,8 @@ export const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 16;
 export const NFTNL_UDATA_COMMENT = 0;
 /** Our own, of what nft neither reads nor shows: its reader passes over types that it does not know. */
 export const UDATA_NOTE = 0x74;
-/** What the kernel keeps of an element beside its key and data (NFT_USERDATA_MAXLEN). */
-export const NFT_USERDATA_MAXLEN = 256;
+/** NFT_USERDATA_MAXLEN is 256, but an element's, with one byte for their length, must fit 255: 255 are refused, of 256 none kept. */
+export const longestElementUserdata = 254;
 export const NFTNL_UDATA_SET_KEYBYTEORDER = 0;
 export const NFTNL_UDATA_SET_COMMENT = 7;
 export const BYTEORDER_HOST_ENDIAN = 1;

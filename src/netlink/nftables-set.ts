@@ -183,10 +183,10 @@ function putElement(
 function elementUserdata({ comment, note }: SetElement): Uint8Array | undefined {
   if (comment === undefined) return undefined;
   const userdata = commentUserdata(n.NFTNL_UDATA_COMMENT, comment);
-  const room = n.NFT_USERDATA_MAXLEN - userdata.length - noteOverhead;
+  const room = n.longestElementUserdata - userdata.length - noteOverhead;
   if (note === undefined || room <= 0) return userdata;
   const entry = commentUserdata(n.UDATA_NOTE, note.slice(0, room));
-  return new ByteWriter(n.NFT_USERDATA_MAXLEN).bytes(userdata).bytes(entry).finish();
+  return new ByteWriter(n.longestElementUserdata).bytes(userdata).bytes(entry).finish();
 }
 
 /** The kernel needs the fields' lengths to compare each as a range (NFTA_SET_DESC_CONCAT). */
