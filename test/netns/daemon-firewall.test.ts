@@ -183,7 +183,13 @@ await describeWith(["root", "executable", "tool:nft", "tool:iptables", "link:vxl
     const jump = ["-m", "comment", "--comment", "flanneld masq", "-j", "FLANNEL-POSTRTG"];
     await node.netns.run([...legacy, "-A", "POSTROUTING", ...jump]);
     await node.startReady(["--ip-masq"]);
-    expect(node.log).toMatch(/firewalld runs here.*firewall-cmd .*--zone=trusted --add-source=10\.244\.0\.0\/16 /);
+    expect(node.log).toMatch(/firewalld runs here.*firewall-cmd .*--zone=trusted --add-source=10\.244\.0\.0\/16 &&/);
+    // A reload makes the table anew: nothing is told twice.
+    await node.netns.run(["nft", "delete", "table", "inet", "firewalld"]);
+    await node.netns.run(["nft", "add", "table", "inet", "firewalld"]);
+    await node.netns.run(["nft", "delete", "table", "ip", "flannel-ipv4"]);
+    await node.logged(/flannel-ipv4 missing: repaired/);
+    expect(node.log.match(/firewalld runs here/g)).toHaveLength(1);
     const command = /is in iptables-legacy; to remove it: (.*)$/m.exec(node.log)?.[1] ?? "";
     await node.netns.run(["sh", "-ec", command]);
     const { stdout } = await node.netns.run(["iptables-legacy-save", "-t", "nat"]);
