@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import type { JsonObject } from "../../src/base/decode.ts";
 import { outcome } from "../helpers/cni-network.ts";
 import { podElements, ruleset } from "../helpers/nftables.ts";
+import { peerDirectory } from "../helpers/peers.ts";
 import {
   type AddedPod,
   addDualPod,
@@ -72,6 +73,61 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
     }
   });
 });
+
+await describeWith(
+  ["root", "executable", "link:veth", "tool:nft", "tool:iptables", "peer:cni-plugins"],
+  "portmap",
+  () => {
+    test.each(["iptables", "nftables"])(
+      "a port that the reference's %s has led to a pod is refused with code 11, until that pod is deleted",
+      async (backend) => {
+        await using place = await createPortHost();
+        const { host } = place;
+        const one = await addDualPod(host);
+        const two = await addDualPod(host);
+        const theirs = [
+          mapping(8080, 80),
+          mapping(8081, 81, "udp", "192.0.2.1"),
+          mapping(8082, 82, "sctp"),
+          mapping(8083, 83, "tcp", "2001:db8::1"),
+        ];
+        const held = portmapConfig(one.result, theirs, { backend });
+        await host.add(held, { pod: one.pod, plugins: peerDirectory("cni-plugins") });
+        const before = await ruleset(host.netns);
+        const owner = `container ${one.pod.containerId}${backend === "iptables" ? " of network cbr0" : ""}`;
+        const chain = backend === "iptables" ? "nat CNI-DN-" : "cni_hostport hostports";
+        for (const [wanted, text, family] of [
+          [mapping(8080, 99), "8080/tcp", "ip"],
+          [mapping(8080, 99, "tcp", "::"), "8080/tcp", "ip6"],
+          [mapping(8080, 99, "tcp", "192.0.2.9"), "192.0.2.9:8080/tcp", "ip"],
+          [mapping(8081, 99, "udp"), "8081/udp", "ip"],
+          [mapping(8082, 99, "sctp"), "8082/sctp", "ip"],
+          [mapping(8083, 99), "8083/tcp", "ip6"],
+        ] as const) {
+          expect(await run(place, "ADD", two, portmapConfig(two.result, [mapping(7070, 70), wanted]))).toStartWith(
+            `11 Cannot map host port ${text}: it belongs to ${owner}, for which the reference portmap has mapped it ` +
+              `(chain ${family} ${chain}`,
+          );
+          expect(await ruleset(host.netns)).toBe(before);
+        }
+        for (const free of [
+          mapping(8080, 99, "udp"),
+          mapping(8081, 99, "udp", "192.0.2.9"),
+          mapping(8083, 99, "tcp", "0.0.0.0"),
+          mapping(80, 99),
+        ]) {
+          const config = portmapConfig(two.result, [free]);
+          expect(await run(place, "ADD", two, config)).toBe("ok");
+          expect(await run(place, "DEL", two, config)).toBe("ok");
+        }
+        // The same pod's own are no other's; and when it is gone, so are they.
+        expect(await run(place, "ADD", one, portmapConfig(one.result, theirs))).toBe("ok");
+        expect(await run(place, "DEL", one, portmapConfig(one.result, theirs))).toBe("ok");
+        expect(await run(place, "ADD", two, portmapConfig(two.result, theirs))).toBe("ok");
+      },
+    );
+  },
+);
 
 /** The host's end of the pod's pair. */
 function findVeth(result: JsonObject): string | undefined {
