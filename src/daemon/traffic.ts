@@ -30,6 +30,11 @@ export class Traffic {
     this.#log = log;
   }
 
+  /** The port of the socket by which this changes things. */
+  get port(): number {
+    return this.#socket.port;
+  }
+
   /** What is wanted and not in force, one line each. */
   get missing(): readonly string[] {
     return this.#missing;

@@ -1,6 +1,6 @@
 /** Which events of nf_tables concern the daemon's rules: read byte by byte, since others may change thousands a second. */
 import { families } from "../addr/ip.ts";
-import type { Reply } from "../netlink/message.ts";
+import { readU32 } from "../base/bytes.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import { tableFamily } from "../netlink/nftables.ts";
 import { flannelTable } from "./flannel-table.ts";
@@ -21,6 +21,8 @@ interface Watched {
 }
 
 const firewalldTable = "firewalld";
+/** struct nlmsghdr: length, type, flags, sequence number, and the port of whose request it tells. */
+const messageHeaderLength = 16;
 
 /** Tells whether an event is about a table of ours, the host's FORWARD or a chain of upstream's. */
 export class FirewallEvents {
@@ -51,39 +53,54 @@ export class FirewallEvents {
     this.#watched[n.NFPROTO_INET] = [{ table: nameBytes(firewalldTable), chains: [], shared: false }];
   }
 
-  /** False when none of the messages in a datagram concerns us: found without looking at each. */
-  mayConcern(datagram: Uint8Array): boolean {
-    return this.#marks.isIn(datagram);
+  /**
+   * True when a message in a datagram, as it came, tells of something that may have to be put right. What the socket with
+   * the port `own` has committed need not be.
+   */
+  concerns(datagram: Uint8Array, own?: number): boolean {
+    if (!this.#marks.isIn(datagram)) return false;
+    for (let start = 0; datagram.length - start >= messageHeaderLength;) {
+      const length = readU32(datagram, start);
+      if (length < messageHeaderLength) return false;
+      const message = { datagram, start: start + messageHeaderLength, end: Math.min(start + length, datagram.length) };
+      if (readU32(datagram, start + 12) !== own && this.#concerns(datagram[start + 4] ?? 0, message)) return true;
+      start += (length + 3) & ~3;
+    }
+    return false;
   }
 
-  /** True when what the event tells of may have to be put right. */
-  concern({ type, body }: Reply): boolean {
-    const watched = this.#watched[body[0] ?? 0];
+  #concerns(kind: number, message: Message): boolean {
+    const watched = this.#watched[message.datagram[message.start] ?? 0];
     if (watched === undefined) return false;
     for (const { table, chains, shared } of watched) {
-      if (!attributeIs(body, n.NFTA_RULE_TABLE, table)) continue;
-      if (chains === undefined || isTableEvent(type)) return true;
-      const rule = isRuleEvent(type);
+      if (!attributeIs(message, n.NFTA_RULE_TABLE, table)) continue;
+      if (chains === undefined || isTableEvent(kind)) return true;
+      const rule = isRuleEvent(kind);
       const attribute = rule ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME;
-      if (!chains.some((chain) => attributeIs(body, attribute, chain))) continue;
-      if (!(rule && shared && isOrdinaryRule(body))) return true;
+      if (!chains.some((chain) => attributeIs(message, attribute, chain))) continue;
+      if (!(rule && shared && isOrdinaryRule(message.datagram, message.start, message.end))) return true;
     }
     return false;
   }
 }
 
-function isTableEvent(type: number): boolean {
-  const message = type & 0xff;
-  return message === n.NFT_MSG_NEWTABLE || message === n.NFT_MSG_DELTABLE;
+/** The body of a message in a datagram. */
+interface Message {
+  readonly datagram: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
-function isRuleEvent(type: number): boolean {
-  const message = type & 0xff;
-  return message === n.NFT_MSG_NEWRULE || message === n.NFT_MSG_DELRULE;
+function isTableEvent(kind: number): boolean {
+  return kind === n.NFT_MSG_NEWTABLE || kind === n.NFT_MSG_DELTABLE;
+}
+
+function isRuleEvent(kind: number): boolean {
+  return kind === n.NFT_MSG_NEWRULE || kind === n.NFT_MSG_DELRULE;
 }
 
 /** True when the first attribute of this type has exactly these bytes. The kernel tells names first. */
-function attributeIs(body: Uint8Array, type: number, name: Name): boolean {
-  const at = findAttribute(body, familyHeaderLength, body.length, type);
-  return at >= 0 && isName(body, at, name);
+function attributeIs({ datagram, start, end }: Message, type: number, name: Name): boolean {
+  const at = findAttribute(datagram, start + familyHeaderLength, end, type);
+  return at >= 0 && isName(datagram, at, name);
 }

@@ -1,4 +1,4 @@
-import { allocate, ByteWriter } from "../base/bytes.ts";
+import { allocate, ByteWriter, readU32 } from "../base/bytes.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import type { Fd } from "../sys/fd.ts";
 import {
@@ -70,6 +70,11 @@ export class NetlinkSocket implements Disposable {
       this.#fd[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** The port that the kernel gave it, as all of its answers say (nlmsg_pid); 0 before the first. */
+  get port(): number {
+    return readU32(this.#buffer, 12);
   }
 
   /** Sends one request and returns the messages that answer it. Throws a NetlinkError when the kernel refuses. */

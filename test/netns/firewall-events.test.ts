@@ -1,22 +1,25 @@
 /** Which of others' changes the daemon looks at the firewall for, by the kernel's own events. */
 import { expect, test } from "bun:test";
 
+import { applyFirewall } from "../../src/firewall/firewall.ts";
 import { FirewallEvents } from "../../src/firewall/relevance.ts";
 import { NetlinkEvents } from "../../src/netlink/events.ts";
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../../src/netlink/nftables-constants.ts";
+import type { NetlinkSocket } from "../../src/netlink/socket.ts";
 import { inNetns } from "../../src/sys/netns.ts";
 import { apply, settingsOf } from "../helpers/firewall.ts";
-import { openNetns } from "../helpers/netlink-socket.ts";
+import { openNetlink, openNetns } from "../helpers/netlink-socket.ts";
 import { createNetns, type TestNetns } from "../helpers/netns.ts";
 import { describeWith } from "../helpers/require.ts";
 
-/** Counts the events that concern the daemon and those that do not. */
+/** Counts the datagrams that concern the daemon and those that do not. */
 class Counter implements Disposable {
   concerning = 0;
   others = 0;
   readonly #events: NetlinkEvents;
 
-  constructor(netns: TestNetns) {
+  /** What `own` commits does not concern. */
+  constructor(netns: TestNetns, own?: NetlinkSocket) {
     const filter = new FirewallEvents();
     using namespace = openNetns(netns);
     this.#events = inNetns(
@@ -25,10 +28,12 @@ class Counter implements Disposable {
         new NetlinkEvents(
           [NFNLGRP_NFTABLES],
           {
-            event: (event) => {
-              if (filter.concern(event)) this.concerning++;
+            concerned: (datagram) => {
+              if (filter.concerns(datagram, own?.port)) this.concerning++;
               else this.others++;
+              return false;
             },
+            event: () => {},
             lost: () => {
               throw new Error("Cannot count events that are lost");
             },
@@ -127,6 +132,17 @@ await describeWith(["root", "tool:nft", "tool:iptables"], "the events of nf_tabl
       apply(netns, settingsOf(4));
       counter.take();
     }
+  });
+
+  test("what the daemon itself commits does not concern it, what another does by the same program does", async () => {
+    await using netns = await createNetns();
+    await netns.run(["iptables", "-P", "FORWARD", "DROP"]);
+    using own = openNetlink(netns, NETLINK_NETFILTER);
+    using counter = new Counter(netns, own);
+    expect(applyFirewall(own, settingsOf(4)).failed).toEqual([]);
+    expect(counter.take()).toMatchObject({ concerning: 0 });
+    apply(netns, settingsOf(4, ["192.0.2.0/24"]));
+    expect(counter.take().concerning).toBeGreaterThan(0);
   });
 
   test("10,000 ordinary rules in FORWARD leave ours where they are", async () => {

@@ -152,10 +152,12 @@ await describeWith(["root", "tool:nft", "tool:iptables"], "the firewall, disturb
         new NetlinkEvents(
           [NFNLGRP_NFTABLES],
           {
-            event: (event) => {
-              if (filter.concern(event)) concerning++;
+            concerned: (datagram) => {
+              if (filter.concerns(datagram)) concerning++;
               else others++;
+              return false;
             },
+            event: () => {},
             lost: () => losses++,
           },
           NETLINK_NETFILTER,
