@@ -27,7 +27,7 @@ const NFTA_LOOKUP_DREG = 3;
  * True for a rule, as it stands in the body of a message about it, that is not ours, decides about some packets only, and
  * sends none to another chain. What cannot be told is not ordinary.
  */
-export function isOrdinaryRule(body: Uint8Array, start = 0, bodyEnd: number = body.length): boolean {
+export function isOrdinaryRule(body: Uint8Array, start: number, bodyEnd: number): boolean {
   const userdata = findAttribute(body, start + familyHeaderLength, bodyEnd, n.NFTA_RULE_USERDATA);
   if (userdata >= 0 && bytesAre(body, userdata + headerLength + entryHeaderLength, forwardBytes)) return false;
   const list = findAttribute(body, start + familyHeaderLength, bodyEnd, n.NFTA_RULE_EXPRESSIONS);

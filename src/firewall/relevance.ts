@@ -6,7 +6,7 @@ import { tableFamily } from "../netlink/nftables.ts";
 import { flannelTable } from "./flannel-table.ts";
 import { hostFilterTable, hostForwardChain } from "./host-forward.ts";
 import { isOrdinaryRule } from "./ordinary-rule.ts";
-import { familyHeaderLength, findAttribute, isName, nameBytes, Patterns } from "./scan.ts";
+import { familyHeaderLength, findAttribute, isName, nameBytes } from "./scan.ts";
 import { upstreamChains } from "./upstream.ts";
 
 /** A name as it stands in an attribute, with its NUL byte. */
@@ -29,14 +29,6 @@ export class FirewallEvents {
   /** By the family's number. */
   readonly #watched: Watched[][] = [];
 
-  /** What is in each event that concerns us. */
-  readonly #marks: Patterns = new Patterns([
-    ...families.map((family) => flannelTable(family).name),
-    ...upstreamChains.map(({ chain }) => chain),
-    hostForwardChain,
-    firewalldTable,
-  ]);
-
   constructor() {
     for (const family of families) {
       const upstream = upstreamChains.map(({ table, chain }) => ({
@@ -58,7 +50,6 @@ export class FirewallEvents {
    * the port `own` has committed need not be.
    */
   concerns(datagram: Uint8Array, own?: number): boolean {
-    if (!this.#marks.isIn(datagram)) return false;
     for (let start = 0; datagram.length - start >= messageHeaderLength;) {
       const length = readU32(datagram, start);
       if (length < messageHeaderLength) return false;
@@ -69,16 +60,19 @@ export class FirewallEvents {
     return false;
   }
 
-  #concerns(kind: number, message: Message): boolean {
-    const watched = this.#watched[message.datagram[message.start] ?? 0];
+  /** The kernel tells names first: the first attribute of a type is it. */
+  #concerns(kind: number, { datagram, start, end }: Message): boolean {
+    const watched = this.#watched[datagram[start] ?? 0];
     if (watched === undefined) return false;
+    const first = start + familyHeaderLength;
+    const tableName = findAttribute(datagram, first, end, n.NFTA_RULE_TABLE);
+    const rule = kind === n.NFT_MSG_NEWRULE || kind === n.NFT_MSG_DELRULE;
     for (const { table, chains, shared } of watched) {
-      if (!attributeIs(message, n.NFTA_RULE_TABLE, table)) continue;
-      if (chains === undefined || isTableEvent(kind)) return true;
-      const rule = isRuleEvent(kind);
-      const attribute = rule ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME;
-      if (!chains.some((chain) => attributeIs(message, attribute, chain))) continue;
-      if (!(rule && shared && isOrdinaryRule(message.datagram, message.start, message.end))) return true;
+      if (tableName < 0 || !isName(datagram, tableName, table)) continue;
+      if (chains === undefined || kind === n.NFT_MSG_NEWTABLE || kind === n.NFT_MSG_DELTABLE) return true;
+      const chainName = findAttribute(datagram, first, end, rule ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME);
+      if (chainName < 0 || !chains.some((chain) => isName(datagram, chainName, chain))) continue;
+      if (!(rule && shared && isOrdinaryRule(datagram, start, end))) return true;
     }
     return false;
   }
@@ -89,18 +83,4 @@ interface Message {
   readonly datagram: Uint8Array;
   readonly start: number;
   readonly end: number;
-}
-
-function isTableEvent(kind: number): boolean {
-  return kind === n.NFT_MSG_NEWTABLE || kind === n.NFT_MSG_DELTABLE;
-}
-
-function isRuleEvent(kind: number): boolean {
-  return kind === n.NFT_MSG_NEWRULE || kind === n.NFT_MSG_DELRULE;
-}
-
-/** True when the first attribute of this type has exactly these bytes. The kernel tells names first. */
-function attributeIs({ datagram, start, end }: Message, type: number, name: Name): boolean {
-  const at = findAttribute(datagram, start + familyHeaderLength, end, type);
-  return at >= 0 && isName(datagram, at, name);
 }

@@ -2,7 +2,7 @@
 import { ByteReader } from "../base/bytes.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import { Attributes, attributePayloads, putString } from "./attribute.ts";
-import type { Reply, Request } from "./message.ts";
+import type { LeaveOut, Reply, Request } from "./message.ts";
 import * as n from "./nftables-constants.ts";
 import { decodeExpression, type Expression, findBe32, findBe64, findData } from "./nftables-expression.ts";
 import type { SetElement } from "./nftables-set.ts";
@@ -109,15 +109,13 @@ export function listRules(
   socket: NetlinkSocket,
   table: Table,
   chain?: string,
-  leaveOut?: (body: Uint8Array) => boolean,
+  leaveOut?: LeaveOut,
 ): readonly FoundRule[] {
   const request = tableRequest(n.NFT_MSG_GETRULE, 0, `list rules of ${tableText(table)}`, table, (writer) => {
     putString(writer, n.NFTA_RULE_TABLE, table.name);
     if (chain !== undefined) putString(writer, n.NFTA_RULE_CHAIN, chain);
   });
-  const replies = dumpOrNone(socket, request);
-  const kept = leaveOut === undefined ? replies : replies.filter(({ body }) => !leaveOut(body));
-  return kept.map((reply) => new FoundRule(open(reply).attributes));
+  return dumpOrNone(socket, request, leaveOut).map((reply) => new FoundRule(open(reply).attributes));
 }
 
 /** The sets and maps of a table. Like: nft list sets, nft list maps */
