@@ -1,7 +1,7 @@
 import { errno, failedWith } from "../sys/errno.ts";
 import type { NetlinkError, Request } from "../netlink/message.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
-import type { Change } from "./diff.ts";
+import type { Change } from "./change.ts";
 
 /** A change that the kernel refused. */
 export interface RefusedChange {

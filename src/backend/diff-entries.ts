@@ -9,7 +9,7 @@ import {
   replaceNeighbor,
 } from "../netlink/neighbor.ts";
 import { deleteRoute, replaceRoute, type Route } from "../netlink/route.ts";
-import type { Change } from "./diff.ts";
+import type { Change } from "./change.ts";
 import { defaultPriority, forwardingMatches, isOwnRoute, isPermanent, neighborMatches, routeMatches } from "./match.ts";
 import { type Overlay, type Peer, peerRoute } from "./overlay.ts";
 import type { Present } from "./present.ts";

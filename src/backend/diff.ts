@@ -6,20 +6,10 @@ import { changeLink, deleteLink, type Link, type LinkChanges } from "../netlink/
 import { addLink } from "../netlink/link-spec.ts";
 import { vxlanDifferences } from "../netlink/link-vxlan.ts";
 import type { Request } from "../netlink/message.ts";
+import type { Change } from "./change.ts";
 import { planEntries } from "./diff-entries.ts";
 import type { Overlay } from "./overlay.ts";
 import type { Present } from "./present.ts";
-
-/** One thing that is not as wanted, and the requests that put it right. */
-export interface Change {
-  /** For people: `route 10.244.2.0/24 missing`. */
-  readonly problem: string;
-  /** The subnet of the peer it is about; undefined for the device, and for what no peer wants. */
-  readonly peer: string | undefined;
-  /** True when something is only taken away. */
-  readonly removal: boolean;
-  readonly requests: readonly Request[];
-}
 
 /**
  * What is to be done, in two stages: changes of the device take entries with them (down, another MAC address, its last

@@ -4,7 +4,8 @@ import type { NetlinkSocket } from "../netlink/socket.ts";
 import { SyscallError } from "../sys/errno.ts";
 import { ensureSysctl } from "../sys/sysctl.ts";
 import { applyChanges } from "./apply.ts";
-import { type Change, type Changes, planChanges } from "./diff.ts";
+import type { Change } from "./change.ts";
+import { type Changes, planChanges } from "./diff.ts";
 import type { Overlay } from "./overlay.ts";
 import { readPresent } from "./present.ts";
 

@@ -36,7 +36,8 @@ export class CniArgs {
       if (pair.startsWith("K8S_POD_NAMESPACE=")) namespace = pair.slice(pair.indexOf("=") + 1);
       if (pair.startsWith("K8S_POD_NAME=")) name = pair.slice(pair.indexOf("=") + 1);
     }
-    return name === "" || `${namespace}${name}`.includes(" ") ? undefined : `${namespace}/${name}`;
+    // Such names are plain ASCII; nothing else is worth to be told, and a space would begin another word.
+    return name !== "" && /^[!-~]*$/.test(namespace + name) ? `${namespace}/${name}` : undefined;
   }
 }
 

@@ -89,8 +89,8 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
       parts.use(
         serveHealth(options.health, {
           async missing(): Promise<readonly string[]> {
-            await Promise.all([schedule.settled(), trafficWatch.settled()]);
-            return [...new Set([...node.missing, ...traffic.missing])];
+            await Promise.all([schedule.settled(), trafficWatch.settled(), pods.settled()]);
+            return [...new Set([...node.missing, ...traffic.missing, ...pods.missing])];
           },
         }),
       );

@@ -15,13 +15,14 @@ export interface PodRulesParts {
   readonly failed: (error: unknown) => void;
 }
 
-/** Keeps the plugins' tables as the plugins made them, and tells the log of each repair. */
+/** Keeps the plugins' tables as the plugins made them, and tells the log of each repair, and readiness of what failed. */
 export class PodRules implements Disposable {
   readonly keeper: PodKeeper;
   readonly #log: Log;
   readonly #trouble = new BackOff();
   readonly #schedule: LookSchedule;
   #source: NetlinkEvents | undefined;
+  #missing: readonly string[] = [];
 
   constructor({ netfilter, route, log, failed }: PodRulesParts) {
     this.#log = log;
@@ -40,6 +41,16 @@ export class PodRules implements Disposable {
     this.#schedule.ask();
   }
 
+  /** What the plugins made and cannot be brought back, one line each. */
+  get missing(): readonly string[] {
+    return this.#missing;
+  }
+
+  /** Settles when all that was asked for before has been looked at. */
+  settled(): Promise<void> {
+    return this.#schedule.settled();
+  }
+
   [Symbol.dispose](): void {
     this.#schedule[Symbol.dispose]();
   }
@@ -47,6 +58,7 @@ export class PodRules implements Disposable {
   #look(): number | undefined {
     const now = performance.now();
     const { repaired, failed, next } = this.keeper.look();
+    this.#missing = failed;
     for (const text of repaired) this.#log.warn(`${text}: repaired`);
     for (const text of failed) if (this.#trouble.fail(troubleKey, text, now)) this.#log.error(text);
     if (failed.length === 0) this.#trouble.forget(troubleKey);

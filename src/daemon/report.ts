@@ -1,6 +1,6 @@
 /** What the log says about one look; pure. */
 import { formatIp, ipEquals } from "../addr/ip.ts";
-import type { Change } from "../backend/diff.ts";
+import type { Change } from "../backend/change.ts";
 import type { Overlay, Peer } from "../backend/overlay.ts";
 import type { FailedChange, Outcome } from "../backend/reconcile.ts";
 import type { SkippedLease } from "../backend/wanted.ts";

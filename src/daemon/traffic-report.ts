@@ -22,14 +22,23 @@ export function firewallSettings(
   });
 }
 
-/** What has to be done where firewalld runs: an accept in one table does not keep another one from rejecting. */
+/**
+ * What has to be done where firewalld runs: an accept in one table does not keep another one from rejecting. One call of
+ * firewall-cmd takes sources or interfaces, not both.
+ */
 export function firewalldText(settings: readonly FirewallSettings[]): string {
   const sources = settings.flatMap(({ pods }) =>
     pods === undefined ? [] : [`--add-source=${formatCidr(pods.network)}`],
   );
-  const words = ["--permanent", "--zone=trusted", ...sources, "--add-interface=cni0", "--add-interface=flannel.1"];
+  const trusted = "firewall-cmd --permanent --zone=trusted";
+  const commands = [
+    `${trusted} ${sources.join(" ")}`,
+    `${trusted} --add-interface=cni0 --add-interface=flannel.1`,
+    "firewall-cmd --permanent --add-port=8472/udp",
+    "firewall-cmd --reload",
+  ];
   return (
-    "firewalld runs here, and its table may reject pods' packets whatever other tables accept; to let them pass: " +
-    `firewall-cmd ${words.join(" ")} && firewall-cmd --reload`
+    "firewalld runs here, and its table may reject pods' packets whatever other tables accept; to let them pass (8472 is " +
+    `the backend's usual port, to be open for the other nodes): ${commands.join(" && ")}`
   );
 }

@@ -34,12 +34,11 @@ export class TrafficWatch implements Disposable {
     const filter = new FirewallEvents();
     const { keeper } = pods;
     const listener = {
-      concerned: (datagram: Uint8Array): boolean =>
-        keeper.events.mayConcern(datagram) || (!this.#schedule.asked && filter.mayConcern(datagram)),
-      event: (event: Reply): void => {
-        keeper.events.event(event);
-        if (filter.concern(event)) this.#schedule.ask();
+      concerned: (datagram: Uint8Array): boolean => {
+        if (!this.#schedule.asked && filter.concerns(datagram, traffic.port)) this.#schedule.ask();
+        return keeper.events.mayConcern(datagram);
       },
+      event: (event: Reply): void => keeper.events.event(event),
       lost: (): void => {
         keeper.lost();
         this.#schedule.ask();

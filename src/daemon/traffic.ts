@@ -21,13 +21,18 @@ export class Traffic {
   #missing: readonly string[] = [];
   /** True once what is wanted now was in force. */
   #settled = false;
-  #firewalld = false;
+  #firewalldTold = false;
   #legacyTold = false;
 
   /** The socket is a netfilter one. */
   constructor(socket: NetlinkSocket, log: Log) {
     this.#socket = socket;
     this.#log = log;
+  }
+
+  /** The port of the socket by which this changes things. */
+  get port(): number {
+    return this.#socket.port;
   }
 
   /** What is wanted and not in force, one line each. */
@@ -72,10 +77,12 @@ export class Traffic {
     for (const text of obstacles) if (this.#trouble.fail(text, text, now)) this.#log.warn(text);
   }
 
+  /** Once: each of its reloads makes its table anew. */
   #tellFirewalld(): void {
-    const present = this.#seesFirewalld();
-    if (present && !this.#firewalld) this.#log.warn(firewalldText(this.#settings));
-    this.#firewalld = present;
+    const known = this.#settings.some(({ pods }) => pods !== undefined);
+    if (this.#firewalldTold || !known || !this.#seesFirewalld()) return;
+    this.#firewalldTold = true;
+    this.#log.warn(firewalldText(this.#settings));
   }
 
   /** Where nothing can be read, the families' outcomes say so. */

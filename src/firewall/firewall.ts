@@ -78,11 +78,16 @@ function removeUpstreamChains(socket: NetlinkSocket, { family }: FirewallSetting
 function attempt(socket: NetlinkSocket, plan: () => Repair): Part {
   let problems: readonly string[] = [];
   try {
-    changeRuleset(socket, (): readonly Request[] => {
-      const repair = plan();
-      ({ problems } = repair);
-      return repair.requests;
-    });
+    // Rules of others are named by handles, the rest is ours; what comes in between is told, and looked at.
+    changeRuleset(
+      socket,
+      (): readonly Request[] => {
+        const repair = plan();
+        ({ problems } = repair);
+        return repair.requests;
+      },
+      { anyGeneration: true },
+    );
     return { done: problems, failed: [] };
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;

@@ -5,8 +5,6 @@
  */
 import type { Family } from "../addr/ip.ts";
 import { type Cidr, cidrEquals } from "../addr/cidr.ts";
-import { ByteWriter } from "../base/bytes.ts";
-import { putString } from "../netlink/attribute.ts";
 import type { Request } from "../netlink/message.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import { type FoundChain, findChain, type FoundRule, listRules } from "../netlink/nftables-dump.ts";
@@ -14,21 +12,14 @@ import { addRule, deleteRule, type Table, tableFamily, tableText } from "../netl
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { acceptRules } from "./flannel-table.ts";
 import { commentOf, findNetworkMatch, findUnconditionalVerdict, verdictOf } from "./match.ts";
+import { forwardComment, isOrdinaryRule } from "./ordinary-rule.ts";
 import type { Side } from "./packet-match.ts";
-import { Patterns } from "./scan.ts";
 import type { Repair } from "./table.ts";
 import { upstreamForwardChain } from "./upstream.ts";
 
-/** What marks a rule in a chain of others as ours. */
-const forwardComment = "tartan forward";
 export const hostForwardChain = "FORWARD";
 
-/** What is in every rule of a kind, to be looked for before a rule is decoded: a chain may have thousands. */
-const commentBytes = new Patterns([forwardComment]);
-const jumpBytes = new Patterns([verdictBytes(n.NFT_JUMP), verdictBytes(n.NFT_GOTO)]);
-const conditionBytes = new Patterns(["cmp", "lookup", "range"].map(expressionNameBytes));
-
-/** The chain as it is. */
+/** The chain as it is, without the rules of others that may stand anywhere. */
 export interface HostForward {
   readonly family: Family;
   readonly chain: FoundChain;
@@ -50,7 +41,7 @@ export function findHostForward(socket: NetlinkSocket, family: Family): HostForw
   const table = hostFilterTable(family);
   const chain = findChain(socket, table, hostForwardChain);
   if (chain?.hook?.number !== n.NF_INET_FORWARD) return undefined;
-  return { family, chain, rules: listRules(socket, table, hostForwardChain) };
+  return { family, chain, rules: listRules(socket, table, hostForwardChain, isOrdinaryRule) };
 }
 
 /** Compares. `network` is undefined where no rule of ours is wanted. */
@@ -136,14 +127,11 @@ function findSide(rule: FoundRule, family: Family, network: Cidr): Side | undefi
 }
 
 function isOurs(rule: FoundRule): boolean {
-  const { comment } = rule;
-  if (comment !== undefined) return comment === forwardComment;
-  return commentBytes.isIn(rule.bytes) && commentOf(rule) === forwardComment;
+  return commentOf(rule) === forwardComment;
 }
 
 /** True for a rule that no packet gets past. */
 function ends(rule: FoundRule): boolean {
-  if (conditionBytes.isIn(rule.bytes)) return false;
   const verdict = findUnconditionalVerdict(rule);
   if (verdict === undefined || verdict === "drop") return verdict === "drop";
   return verdict.code === n.NF_ACCEPT || verdict.code === n.NFT_RETURN;
@@ -151,7 +139,6 @@ function ends(rule: FoundRule): boolean {
 
 /** The chain of others that a rule sends packets to. */
 function jumpOf(rule: FoundRule): string | undefined {
-  if (!jumpBytes.isIn(rule.bytes)) return undefined;
   const verdict = verdictOf(rule);
   return verdict?.chain === upstreamForwardChain ? undefined : verdict?.chain;
 }
@@ -162,16 +149,4 @@ function countTexts(changes: readonly { readonly problem: string }[]): string {
     return count === 0 ? [] : [`${count} rule${count === 1 ? "" : "s"} of ours ${word}`];
   });
   return texts.join(", ");
-}
-
-/** NFTA_VERDICT_CODE as it stands in a rule. */
-function verdictBytes(code: number): Uint8Array {
-  return new ByteWriter(8).u16(8).u16(n.NFTA_VERDICT_CODE).be32(code).finish();
-}
-
-/** NFTA_EXPR_NAME as it stands in a rule. */
-function expressionNameBytes(name: string): Uint8Array {
-  const writer = new ByteWriter(16);
-  putString(writer, n.NFTA_EXPR_NAME, name);
-  return writer.finish().subarray(0, name.length + 5);
 }

@@ -8,8 +8,11 @@ import { guardTable } from "./mac-guard.ts";
 import { podTable } from "./pod-table.ts";
 import { Patterns } from "./scan.ts";
 
-/** The names under which our executable changes what pods have. The daemon is none of them. */
-const pluginNames: ReadonlySet<string> = new Set(["flannel", "bridge", "portmap", "host-local", "loopback", "tartan"]);
+/**
+ * The names of processes of ours that change what pods have, as the kernel tells them (docs/host-ports.md). The daemon's is
+ * none of them, nor those of plugins that change nothing in nf_tables.
+ */
+const pluginNames: ReadonlySet<string> = new Set(["flannel", "bridge", "portmap", "tartan"]);
 
 /** The tables in which pods have something. */
 export const podTables: readonly Table[] = [podTable, guardTable];
@@ -33,6 +36,8 @@ export class PodEvents {
   #pending: Reply[] = [];
   /** Of the last transaction that was told of, anybody's; undefined before the first. */
   generation: number | undefined;
+  /** Of the daemon's own last transaction, of which nothing has to be told. */
+  ownGeneration: number | undefined;
 
   constructor(committed: (commit: PodCommit) => void) {
     this.#committed = committed;
@@ -42,18 +47,23 @@ export class PodEvents {
   mayConcern(datagram: Uint8Array): boolean {
     const type = (datagram[4] ?? 0) | ((datagram[5] ?? 0) << 8);
     if (type === newGeneration && datagram.length >= messageHeaderLength) return true;
-    return this.#marks.isIn(datagram);
+    return !this.#isOwn && this.#marks.isIn(datagram);
   }
 
   /** Takes note of one message. */
   event({ type, flags, sequence, body }: Reply): void {
     if (type === newGeneration) this.#end(new Attributes(body.subarray(headerLength)));
-    else if (isPodTable(body)) this.#pending.push({ type, flags, sequence, body: body.slice() });
+    else if (!this.#isOwn && isPodTable(body)) this.#pending.push({ type, flags, sequence, body: body.slice() });
   }
 
   /** Forgets what was told of a transaction whose end may never be told. */
   lost(): void {
     this.#pending = [];
+  }
+
+  /** True while what is told of is the daemon's own transaction: each makes the next generation. */
+  get #isOwn(): boolean {
+    return this.ownGeneration !== undefined && this.generation === this.ownGeneration - 1;
   }
 
   #end(attributes: Attributes): void {

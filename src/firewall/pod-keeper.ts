@@ -143,6 +143,7 @@ export class PodKeeper {
       }
       snapshot.remove(gone);
       if (requests.length === 0) return "";
+      this.events.ownGeneration = generation + 1;
       this.#watch(devices);
       return `${text}, ${this.#lost ? "after events were lost" : `after a change by process ${this.#process || "?"}`}`;
     }
@@ -168,10 +169,16 @@ export class PodKeeper {
       snapshot.merge(present);
     }
     // Where a plugin's transaction may have been missed, what a pod has less than before may be what its plugin wants.
+    const known = new Map<string, boolean>();
     const isThere = ({ comment = "" }: SetElement): boolean => {
-      const device = findOwner(comment)?.device;
-      if (this.#lost && (device === undefined || left.has(comment))) return false;
-      return device === undefined || devices.has(device);
+      let there = known.get(comment);
+      if (there === undefined) {
+        const device = findOwner(comment)?.device;
+        const unclear = this.#lost && (device === undefined || left.has(comment));
+        there = !unclear && (device === undefined || devices.has(device));
+        known.set(comment, there);
+      }
+      return there;
     };
     const damage = findPodDamage(socket, table, [...snapshot.sets.keys()]);
     return planPodRepair(snapshot, { present, damage }, isThere);

@@ -13,7 +13,7 @@ export interface PodOwner {
 export interface NamedOwner extends PodOwner {
   /** Device of the host that is there as long as the pod is; undefined when none is known. */
   readonly device: string | undefined;
-  /** `NAMESPACE/NAME` of the Kubernetes pod, undefined when the runtime did not tell it or it did not fit. */
+  /** `NAMESPACE/NAME` of the Kubernetes pod, undefined when the runtime did not tell it. */
   readonly pod: string | undefined;
 }
 
@@ -43,28 +43,35 @@ export function isStaleOwner(
   return isOfNetwork(owner, network) && !valid.has(owner.containerId, owner.interfaceName);
 }
 
+/** What an owner's elements say of it. */
+export interface OwnerMarks {
+  readonly comment: string;
+  /** The pod's name where the comment has no room for it. The kernel has at least 121 bytes for it. */
+  readonly note: string | undefined;
+}
+
 /**
- * The comment of an owner's elements: `tartan NETWORK CONTAINER INTERFACE DEVICE [POD]`. Of a network whose name is too
- * long for it a hash stands there, so that GC still knows whose it is.
+ * The marks of an owner's elements. The comment is `tartan NETWORK CONTAINER INTERFACE DEVICE [POD]`; of a network whose
+ * name is too long for it a hash stands there, so that GC still knows whose it is.
  */
-export function ownerComment(owner: NamedOwner): string {
+export function ownerMarks(owner: NamedOwner): OwnerMarks {
   const { network, device = unknown, pod } = owner;
   for (const name of [network, networkTag(network)]) {
     const text = `${program} ${name} ${owner.containerId} ${owner.interfaceName} ${device}`;
     if (text.length > longestComment) continue;
-    const named = `${text} ${pod}`;
-    return pod === undefined || named.length > longestComment ? text : named;
+    const named = pod === undefined ? text : `${text} ${pod}`;
+    return named.length > longestComment ? { comment: text, note: pod } : { comment: named, note: undefined };
   }
-  return `${program} ${ownerKey(owner)} ${device}`;
+  return { comment: `${program} ${ownerKey(owner)} ${device}`, note: pod };
 }
 
-/** What a comment tells; undefined for one that is not ours. */
-export function findOwner(comment: string | undefined): NamedOwner | undefined {
+/** Whom an element's comment and note name; undefined for a comment that is not ours. */
+export function findOwner(comment: string | undefined, note?: string): NamedOwner | undefined {
   const words = comment?.split(" ") ?? [];
-  const [first, network, containerId, interfaceName, device, pod] = words;
+  const [first, network, containerId, interfaceName, device, pod = note] = words;
   if (first !== program || network === undefined || containerId === undefined) return undefined;
-  // The short form of a long one names nobody, but a device all the same.
-  if (interfaceName === undefined) return { ...nobody, device: known(containerId) };
+  // The short form of a long one names no container, but a device all the same.
+  if (interfaceName === undefined) return { ...nobody, device: known(containerId), pod: note };
   return { network, containerId, interfaceName, device: known(device), pod };
 }
 
@@ -77,7 +84,7 @@ export function findOwnerKey(comment: string | undefined): string | undefined {
 
 /** The owner in words, for errors. */
 export function ownerText({ network, containerId, interfaceName, pod }: NamedOwner): string {
-  if (containerId === "") return "another pod";
+  if (containerId === "") return pod === undefined ? "another pod" : `pod ${pod}`;
   const name = pod === undefined ? "" : `pod ${pod}, `;
   return `${name}container ${containerId}, interface ${interfaceName} of network ${network}`;
 }
@@ -91,7 +98,7 @@ function digits(text: string): string {
   return sha256(text).toHex().slice(0, keyLength);
 }
 
-const nobody = { network: "", containerId: "", interfaceName: "", pod: undefined };
+const nobody = { network: "", containerId: "", interfaceName: "" };
 
 function known(device: string | undefined): string | undefined {
   return device === unknown ? undefined : device;

@@ -79,8 +79,11 @@ export function planPodRepair(
   const added = rebuilt ? wanted : missing;
   const additions = [...added].flatMap(([set, elements]) => addElements(table, set, elements));
   const lacking = [...missing.values()].flat();
-  const text = [...(damage === undefined ? [] : [damage]), ...countText(table, lacking)].join(", ");
-  const devices = [...new Set(lacking.flatMap(({ comment }) => findOwner(comment)?.device ?? []))];
+  const comments = new Set(lacking.map(({ comment }) => comment));
+  const text = [...(damage === undefined ? [] : [damage]), ...countText(table, lacking.length, comments.size)].join(
+    ", ",
+  );
+  const devices = [...new Set([...comments].flatMap((comment) => findOwner(comment)?.device ?? []))];
   if (rebuilt) return { requests: [...remake(table, [...sets.keys()]), ...additions], text, devices, gone };
   const removals = [...replaced].flatMap(([set, elements]) => deleteElements(table, set, elements));
   return { requests: [...removals, ...additions], text, devices, gone };
@@ -107,10 +110,8 @@ function dataText({ data }: SetElement): string {
   return data instanceof Uint8Array ? data.toHex() : JSON.stringify(data ?? "");
 }
 
-function countText(table: Table, elements: readonly SetElement[]): readonly string[] {
-  if (elements.length === 0) return [];
-  const pods = new Set(elements.map(({ comment }) => comment)).size;
-  return [`${elements.length} elements of ${pods} pods missing or changed in table ${tableText(table)}`];
+function countText(table: Table, elements: number, pods: number): readonly string[] {
+  return elements === 0 ? [] : [`${elements} elements of ${pods} pods missing or changed in table ${tableText(table)}`];
 }
 
 function push(map: Map<string, SetElement[]>, set: string, element: SetElement): void {

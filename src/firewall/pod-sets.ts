@@ -20,7 +20,7 @@ import {
 import { changeRuleset, commit } from "../netlink/nftables-transaction.ts";
 import type { Table } from "../netlink/nftables.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
-import { findOwner, findOwnerKey, type NamedOwner, ownerComment, ownerKey, type PodOwner } from "./pod-owner.ts";
+import { findOwner, findOwnerKey, type NamedOwner, ownerKey, ownerMarks, type PodOwner } from "./pod-owner.ts";
 
 /** An element's place. */
 export interface SetKey {
@@ -136,7 +136,7 @@ interface IndexEntry {
 
 function addEntries({ table, index }: PodSets, { owner, entries }: Taking): readonly Request[] {
   const key = ownerKey(owner);
-  const comment = ownerComment(owner);
+  const marks = ownerMarks(owner);
   const bySet = new Map<string, SetElement[]>();
   function add(set: string, element: SetElement): void {
     const list = bySet.get(set);
@@ -144,8 +144,8 @@ function addEntries({ table, index }: PodSets, { owner, entries }: Taking): read
     else list.push(element);
   }
   for (const [number, entry] of entries.entries()) {
-    add(index, { key: indexBytes(key, number), data: entry.index, comment });
-    for (const element of entry.elements) add(element.set, { key: element.key, data: element.data, comment });
+    add(index, { key: indexBytes(key, number), data: entry.index, ...marks });
+    for (const element of entry.elements) add(element.set, { key: element.key, data: element.data, ...marks });
   }
   return [...bySet].flatMap(([set, elements]) => addNewElements(table, set, elements));
 }
@@ -159,7 +159,7 @@ function displaced(socket: NetlinkSocket, sets: PodSets, { owner, entries, isThe
     for (const { set, key } of entry.elements) {
       const [found] = findElements(socket, sets.table, [{ set, key }]);
       if (found === undefined) continue;
-      const holder = findOwner(found.comment);
+      const holder = findOwner(found.comment, found.note);
       const holderKey = findOwnerKey(found.comment);
       if (holder !== undefined && holderKey !== own && isThere(holder)) throw new HeldError(entry.text, holder);
       if (holderKey !== undefined) gone.add(holderKey);

@@ -72,7 +72,11 @@ function portTraces({ network, containerId }: PodOwner): Traces {
   return {
     chains: families.flatMap((family) => {
       const table = { family: tableFamily(family), name: "nat" };
-      return [{ table, parent: "CNI-HOSTPORT-DNAT", chains: [chainName("CNI-DN-", network + containerId)] }];
+      return [
+        { table, parent: "CNI-HOSTPORT-DNAT", chains: [chainName("CNI-DN-", network + containerId)] },
+        // Made by old releases (before v0.8), which v1.9.1 still removes (genOldSnatChain).
+        { table, parent: "CNI-HOSTPORT-SNAT", chains: [chainName("CNI-SN-", network + containerId)] },
+      ];
     }),
     rules: families.flatMap((family) => {
       const table = { family: tableFamily(family), name: "cni_hostport" };
@@ -104,10 +108,11 @@ function removeTraces(socket: NetlinkSocket, { chains, rules }: Traces): boolean
   const own = chains.flatMap(({ table, chains: names }) => names.map((name) => getChain(table, name)));
   const shared = [...new Set(rules.map(({ table }) => table))].map(getTable);
   if (socket.ask([...own, ...shared]).every((reply) => reply === undefined)) return false;
-  const sent = changeRuleset(socket, () => [
-    ...chains.flatMap((one) => planChains(socket, one)),
-    ...rules.flatMap((one) => planRules(socket, one)),
-  ]);
+  const sent = changeRuleset(
+    socket,
+    () => [...chains.flatMap((one) => planChains(socket, one)), ...rules.flatMap((one) => planRules(socket, one))],
+    { anyGeneration: true },
+  );
   return sent.length > 0;
 }
 

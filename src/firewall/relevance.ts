@@ -1,13 +1,12 @@
 /** Which events of nf_tables concern the daemon's rules: read byte by byte, since others may change thousands a second. */
 import { families } from "../addr/ip.ts";
-import { readU16 } from "../base/bytes.ts";
-import { NLA_TYPE_MASK } from "../netlink/constants.ts";
-import type { Reply } from "../netlink/message.ts";
+import { readU32 } from "../base/bytes.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import { tableFamily } from "../netlink/nftables.ts";
 import { flannelTable } from "./flannel-table.ts";
 import { hostFilterTable, hostForwardChain } from "./host-forward.ts";
-import { Patterns } from "./scan.ts";
+import { isOrdinaryRule } from "./ordinary-rule.ts";
+import { familyHeaderLength, findAttribute, isName, nameBytes } from "./scan.ts";
 import { upstreamChains } from "./upstream.ts";
 
 /** A name as it stands in an attribute, with its NUL byte. */
@@ -17,84 +16,71 @@ interface Watched {
   readonly table: Name;
   /** Undefined for all that happens in the table. */
   readonly chains: readonly Name[] | undefined;
+  /** True for the host's FORWARD, whose ordinary rules do not concern us. */
+  readonly shared: boolean;
 }
 
 const firewalldTable = "firewalld";
-const headerLength = 4;
-const attributeHeaderLength = 4;
+/** struct nlmsghdr: length, type, flags, sequence number, and the port of whose request it tells. */
+const messageHeaderLength = 16;
 
 /** Tells whether an event is about a table of ours, the host's FORWARD or a chain of upstream's. */
 export class FirewallEvents {
   /** By the family's number. */
   readonly #watched: Watched[][] = [];
 
-  /** What is in each event that concerns us. */
-  readonly #marks: Patterns = new Patterns([
-    ...families.map((family) => flannelTable(family).name),
-    ...upstreamChains.map(({ chain }) => chain),
-    hostForwardChain,
-    firewalldTable,
-  ]);
-
   constructor() {
     for (const family of families) {
-      const upstream = upstreamChains.map(({ table, chain }) => ({ table: nameOf(table), chains: [nameOf(chain)] }));
+      const upstream = upstreamChains.map(({ table, chain }) => ({
+        table: nameBytes(table),
+        chains: [nameBytes(chain)],
+        shared: false,
+      }));
       this.#watched[tableFamily(family)] = [
-        { table: nameOf(flannelTable(family).name), chains: undefined },
-        { table: nameOf(hostFilterTable(family).name), chains: [nameOf(hostForwardChain)] },
+        { table: nameBytes(flannelTable(family).name), chains: undefined, shared: false },
+        { table: nameBytes(hostFilterTable(family).name), chains: [nameBytes(hostForwardChain)], shared: true },
         ...upstream,
       ];
     }
-    this.#watched[n.NFPROTO_INET] = [{ table: nameOf(firewalldTable), chains: [] }];
+    this.#watched[n.NFPROTO_INET] = [{ table: nameBytes(firewalldTable), chains: [], shared: false }];
   }
 
-  /** False when none of the messages in a datagram concerns us: found without looking at each. */
-  mayConcern(datagram: Uint8Array): boolean {
-    return this.#marks.isIn(datagram);
+  /**
+   * True when a message in a datagram, as it came, tells of something that may have to be put right. What the socket with
+   * the port `own` has committed need not be.
+   */
+  concerns(datagram: Uint8Array, own?: number): boolean {
+    for (let start = 0; datagram.length - start >= messageHeaderLength;) {
+      const length = readU32(datagram, start);
+      if (length < messageHeaderLength) return false;
+      const message = { datagram, start: start + messageHeaderLength, end: Math.min(start + length, datagram.length) };
+      if (readU32(datagram, start + 12) !== own && this.#concerns(datagram[start + 4] ?? 0, message)) return true;
+      start += (length + 3) & ~3;
+    }
+    return false;
   }
 
-  /** True when what the event tells of may have to be put right. */
-  concern({ type, body }: Reply): boolean {
-    const watched = this.#watched[body[0] ?? 0];
+  /** The kernel tells names first: the first attribute of a type is it. */
+  #concerns(kind: number, { datagram, start, end }: Message): boolean {
+    const watched = this.#watched[datagram[start] ?? 0];
     if (watched === undefined) return false;
-    for (const { table, chains } of watched) {
-      if (!attributeIs(body, n.NFTA_RULE_TABLE, table)) continue;
-      if (chains === undefined || isTableEvent(type)) return true;
-      const attribute = isRuleEvent(type) ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME;
-      if (chains.some((chain) => attributeIs(body, attribute, chain))) return true;
+    const first = start + familyHeaderLength;
+    const tableName = findAttribute(datagram, first, end, n.NFTA_RULE_TABLE);
+    const rule = kind === n.NFT_MSG_NEWRULE || kind === n.NFT_MSG_DELRULE;
+    for (const { table, chains, shared } of watched) {
+      if (tableName < 0 || !isName(datagram, tableName, table)) continue;
+      if (chains === undefined || kind === n.NFT_MSG_NEWTABLE || kind === n.NFT_MSG_DELTABLE) return true;
+      const chainName = findAttribute(datagram, first, end, rule ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME);
+      if (chainName < 0 || !chains.some((chain) => isName(datagram, chainName, chain))) continue;
+      if (!(rule && shared && isOrdinaryRule(datagram, start, end))) return true;
     }
     return false;
   }
 }
 
-function isTableEvent(type: number): boolean {
-  const message = type & 0xff;
-  return message === n.NFT_MSG_NEWTABLE || message === n.NFT_MSG_DELTABLE;
-}
-
-function isRuleEvent(type: number): boolean {
-  const message = type & 0xff;
-  return message === n.NFT_MSG_NEWRULE || message === n.NFT_MSG_DELRULE;
-}
-
-/** True when the first attribute of this type has exactly these bytes. The kernel tells names first. */
-function attributeIs(body: Uint8Array, type: number, name: Name): boolean {
-  for (let offset = headerLength; offset + attributeHeaderLength <= body.length;) {
-    const length = readU16(body, offset);
-    if ((readU16(body, offset + 2) & NLA_TYPE_MASK) === type) {
-      return length === attributeHeaderLength + name.length && bytesAre(body, offset + attributeHeaderLength, name);
-    }
-    if (length < attributeHeaderLength) return false;
-    offset += (length + 3) & ~3;
-  }
-  return false;
-}
-
-function bytesAre(body: Uint8Array, start: number, name: Name): boolean {
-  for (let index = 0; index < name.length; index++) if (body[start + index] !== name[index]) return false;
-  return true;
-}
-
-function nameOf(text: string): Name {
-  return new TextEncoder().encode(`${text}\0`);
+/** The body of a message in a datagram. */
+interface Message {
+  readonly datagram: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }

@@ -3,6 +3,8 @@
 /** include/uapi/linux/netlink.h */
 export const NETLINK_ROUTE = 0;
 export const NLMSG_ERROR = 2;
+/** Smaller ones are netlink's own: acknowledgements, the end of a dump. */
+export const NLMSG_MIN_TYPE = 16;
 export const NLMSG_DONE = 3;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;

@@ -1,7 +1,7 @@
 import { allocate } from "../base/bytes.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import type { Fd } from "../sys/fd.ts";
-import { onReadable } from "../sys/readable.ts";
+import { onReadable, type Readable } from "../sys/readable.ts";
 import { bindSocket, openSocket, receiveDatagram, setOption, socketConstants } from "../sys/socket.ts";
 import { NETLINK_ADD_MEMBERSHIP, NETLINK_ROUTE, SOL_NETLINK } from "./constants.ts";
 import { decodeReplies, type Reply } from "./message.ts";
@@ -9,6 +9,10 @@ import { netlinkAddress } from "./socket.ts";
 
 /** Room for a burst of events, in bytes as the kernel counts them (about 1 KiB for an event). */
 const receiveBufferSize = 4 * 1024 * 1024;
+
+/** Where so many datagrams were queued, many more are to come: they are left to gather for so long. */
+const burstLength = 3;
+const burstRestMs = 10;
 
 /** What a listener is told. */
 export interface EventListener {
@@ -28,7 +32,7 @@ export class NetlinkEvents implements Disposable {
   readonly #fd: Fd;
   readonly #listener: EventListener;
   readonly #buffer = allocate(65_536);
-  readonly #subscription: Disposable;
+  readonly #subscription: Readable | undefined;
   #closed = false;
 
   constructor(groups: readonly number[], listener: EventListener, protocol: number = NETLINK_ROUTE) {
@@ -38,7 +42,10 @@ export class NetlinkEvents implements Disposable {
       setOption(this.#fd, socketConstants.SOL_SOCKET, socketConstants.SO_RCVBUFFORCE, receiveBufferSize);
       bindSocket(this.#fd, netlinkAddress());
       for (const group of groups) setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
-      this.#subscription = onReadable(this.#fd, () => this.drain());
+      this.#subscription = onReadable(this.#fd, () => {
+        // The first call comes before there is a subscription.
+        if (this.#drain() >= burstLength) this.#subscription?.rest(burstRestMs);
+      });
     } catch (error) {
       this.#fd[Symbol.dispose]();
       throw error;
@@ -49,7 +56,7 @@ export class NetlinkEvents implements Disposable {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#subscription[Symbol.dispose]();
+    this.#subscription?.[Symbol.dispose]();
     this.#fd[Symbol.dispose]();
   }
 
@@ -60,11 +67,17 @@ export class NetlinkEvents implements Disposable {
    * again (net/netlink/af_netlink.c: netlink_overrun, netlink_rcv_wake). What is still queued needs no telling then.
    */
   drain(): void {
+    this.#drain();
+  }
+
+  /** Returns how many datagrams there were. */
+  #drain(): number {
     let lost = false;
-    while (!this.#closed) {
+    let count = 0;
+    for (; !this.#closed; count++) {
       const length = this.#receive();
       if (length === undefined) {
-        if (!lost) return;
+        if (!lost) return count;
         lost = false;
         this.#listener.lost();
       } else if (length === "lost" || length > this.#buffer.length) {
@@ -73,6 +86,7 @@ export class NetlinkEvents implements Disposable {
         for (const message of decodeReplies(this.#buffer.subarray(0, length))) this.#listener.event(message);
       }
     }
+    return count;
   }
 
   #receive(): number | "lost" | undefined {

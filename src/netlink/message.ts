@@ -6,7 +6,14 @@
 import { alignTo, ByteReader, ByteWriter, readU16, readU32, ShortReadError } from "../base/bytes.ts";
 import { SyscallError } from "../sys/errno.ts";
 import { Attributes } from "./attribute.ts";
-import { NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_ERROR, NLMSGERR_ATTR_MSG } from "./constants.ts";
+import {
+  NLM_F_ACK_TLVS,
+  NLM_F_CAPPED,
+  NLM_F_DUMP_INTR,
+  NLMSG_ERROR,
+  NLMSG_MIN_TYPE,
+  NLMSGERR_ATTR_MSG,
+} from "./constants.ts";
 
 const messageHeaderLength = 16;
 const alignment = 4;
@@ -54,8 +61,14 @@ export function encodeRequest(writer: ByteWriter, request: Request, flags: numbe
   writer.bytes(request.body).align(alignment);
 }
 
-/** Splits a datagram into its messages. Throws a ShortReadError for one that is cut off. */
-export function decodeReplies(datagram: Uint8Array): Reply[] {
+/** Tells of a message's body, in a datagram as it came, whether nobody wants it. */
+export type LeaveOut = (datagram: Uint8Array, start: number, end: number) => boolean;
+
+/**
+ * Splits a datagram into its messages; with `leaveOut` into those that it does not leave out, and the bodies are copies
+ * then. Throws a ShortReadError for one that is cut off.
+ */
+export function decodeReplies(datagram: Uint8Array, leaveOut?: LeaveOut): Reply[] {
   const replies: Reply[] = [];
   for (let offset = 0; datagram.length - offset >= messageHeaderLength;) {
     const length = readU32(datagram, offset);
@@ -64,13 +77,17 @@ export function decodeReplies(datagram: Uint8Array): Reply[] {
         `Cannot read a message of ${length} bytes at offset ${offset}: the datagram has ${datagram.length}`,
       );
     }
-    replies.push({
-      type: readU16(datagram, offset + 4),
-      flags: readU16(datagram, offset + 6),
-      sequence: readU32(datagram, offset + 8),
-      body: datagram.subarray(offset + messageHeaderLength, offset + length),
-    });
+    const type = readU16(datagram, offset + 4);
+    const flags = readU16(datagram, offset + 6);
+    const sequence = readU32(datagram, offset + 8);
+    const start = offset + messageHeaderLength;
+    const end = offset + length;
     offset += alignTo(length, alignment);
+    // A message that says that the dump is not whole is never left out.
+    const whole = type >= NLMSG_MIN_TYPE && (flags & NLM_F_DUMP_INTR) === 0;
+    if (leaveOut !== undefined && whole && leaveOut(datagram, start, end)) continue;
+    const body = leaveOut === undefined ? datagram.subarray(start, end) : datagram.slice(start, end);
+    replies.push({ type, flags, sequence, body });
   }
   return replies;
 }

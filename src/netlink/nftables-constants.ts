@@ -132,6 +132,10 @@ export const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 16;
 
 /** libnftnl, include/libnftnl/udata.h: what nft writes into USERDATA, each entry a type, a length and that many bytes */
 export const NFTNL_UDATA_COMMENT = 0;
+/** Our own, of what nft neither reads nor shows: its reader passes over types that it does not know. */
+export const UDATA_NOTE = 0x74;
+/** NFT_USERDATA_MAXLEN is 256, but an element's, with one byte for their length, must fit 255: 255 are refused, of 256 none kept. */
+export const longestElementUserdata = 254;
 export const NFTNL_UDATA_SET_KEYBYTEORDER = 0;
 export const NFTNL_UDATA_SET_COMMENT = 7;
 export const BYTEORDER_HOST_ENDIAN = 1;

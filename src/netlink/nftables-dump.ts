@@ -2,7 +2,7 @@
 import { ByteReader } from "../base/bytes.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import { Attributes, attributePayloads, putString } from "./attribute.ts";
-import type { Reply, Request } from "./message.ts";
+import type { LeaveOut, Reply, Request } from "./message.ts";
 import * as n from "./nftables-constants.ts";
 import { decodeExpression, type Expression, findBe32, findBe64, findData } from "./nftables-expression.ts";
 import type { SetElement } from "./nftables-set.ts";
@@ -101,13 +101,21 @@ export function listChains(socket: NetlinkSocket, table: Table): readonly FoundC
     .filter((chain) => chain.table.name === table.name);
 }
 
-/** The rules of a table or of one of its chains, in order; none when it is not there. Like: nft -a list chain T C */
-export function listRules(socket: NetlinkSocket, table: Table, chain?: string): readonly FoundRule[] {
+/**
+ * The rules of a table or of one of its chains, in order; none when it is not there. Those whose message `leaveOut` is true
+ * for are left out before they are decoded. Like: nft -a list chain T C
+ */
+export function listRules(
+  socket: NetlinkSocket,
+  table: Table,
+  chain?: string,
+  leaveOut?: LeaveOut,
+): readonly FoundRule[] {
   const request = tableRequest(n.NFT_MSG_GETRULE, 0, `list rules of ${tableText(table)}`, table, (writer) => {
     putString(writer, n.NFTA_RULE_TABLE, table.name);
     if (chain !== undefined) putString(writer, n.NFTA_RULE_CHAIN, chain);
   });
-  return dumpOrNone(socket, request).map((reply) => new FoundRule(open(reply).attributes));
+  return dumpOrNone(socket, request, leaveOut).map((reply) => new FoundRule(open(reply).attributes));
 }
 
 /** The sets and maps of a table. Like: nft list sets, nft list maps */
@@ -204,6 +212,7 @@ function decodeElement(bytes: Uint8Array): SetElement {
     data: findData(attributes, n.NFTA_SET_ELEM_DATA),
     intervalEnd: (flags & n.NFT_SET_ELEM_INTERVAL_END) !== 0,
     comment: findComment(attributes, n.NFTA_SET_ELEM_USERDATA, n.NFTNL_UDATA_COMMENT),
+    note: findComment(attributes, n.NFTA_SET_ELEM_USERDATA, n.UDATA_NOTE),
   };
 }
 

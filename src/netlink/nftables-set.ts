@@ -46,6 +46,8 @@ export interface SetElement {
   /** In an interval set of plain keys a range is two elements: its first key, and with this the first key behind it. */
   readonly intervalEnd?: boolean;
   readonly comment?: string | undefined;
+  /** Text that stands behind the comment and that nft does not show; what the kernel has no room for is left out. */
+  readonly note?: string | undefined;
 }
 
 /** The values of a concatenation's fields as they stand in registers, each padded to four bytes. */
@@ -135,6 +137,8 @@ interface ElementList {
   readonly elements: readonly SetElement[];
 }
 
+/** Type, length and the NUL byte of an entry. */
+const noteOverhead = 3;
 /** The list is one attribute, whose length is a number of 16 bits; an element takes up to about 400 bytes. */
 const elementsPerRequest = 150;
 
@@ -151,21 +155,40 @@ function elementRequest(message: number, flags: number, verb: string, { table, s
   return memberRequest(elementKind, message, flags, verb, { table, name: set }, (writer) => {
     if (elements.length === 0) return;
     putNested(writer, nestedType(n.NFTA_SET_ELEM_LIST_ELEMENTS), () => {
-      for (const element of elements) putElement(writer, element);
+      let before: SetElement | undefined;
+      let userdata: Uint8Array | undefined;
+      for (const element of elements) {
+        // Nearly always all are one pod's.
+        if (element.comment !== before?.comment || element.note !== before?.note) userdata = elementUserdata(element);
+        before = element;
+        putElement(writer, element, userdata);
+      }
     });
   });
 }
 
-function putElement(writer: ByteWriter, { key, keyEnd, data, intervalEnd, comment }: SetElement): void {
+function putElement(
+  writer: ByteWriter,
+  { key, keyEnd, data, intervalEnd }: SetElement,
+  userdata: Uint8Array | undefined,
+): void {
   putNested(writer, nestedType(n.NFTA_LIST_ELEM), () => {
     putData(writer, n.NFTA_SET_ELEM_KEY, key);
     if (keyEnd !== undefined) putData(writer, n.NFTA_SET_ELEM_KEY_END, keyEnd);
     if (data !== undefined) putData(writer, n.NFTA_SET_ELEM_DATA, data);
     if (intervalEnd === true) putBe32(writer, n.NFTA_SET_ELEM_FLAGS, n.NFT_SET_ELEM_INTERVAL_END);
-    if (comment !== undefined) {
-      putBytes(writer, n.NFTA_SET_ELEM_USERDATA, commentUserdata(n.NFTNL_UDATA_COMMENT, comment));
-    }
+    if (userdata !== undefined) putBytes(writer, n.NFTA_SET_ELEM_USERDATA, userdata);
   });
+}
+
+/** The comment as nft writes and shows it, and behind it the note as far as there is room. */
+function elementUserdata({ comment, note }: SetElement): Uint8Array | undefined {
+  if (comment === undefined) return undefined;
+  const userdata = commentUserdata(n.NFTNL_UDATA_COMMENT, comment);
+  const room = n.longestElementUserdata - userdata.length - noteOverhead;
+  if (note === undefined || room <= 0) return userdata;
+  const entry = commentUserdata(n.UDATA_NOTE, note.slice(0, room));
+  return new ByteWriter(n.longestElementUserdata).bytes(userdata).bytes(entry).finish();
 }
 
 /** The kernel needs the fields' lengths to compare each as a range (NFTA_SET_DESC_CONCAT). */

@@ -9,8 +9,15 @@ import type { NetlinkSocket } from "./socket.ts";
 
 /** "Interrupted system call should be restarted" (include/uapi/asm-generic/errno.h): node's tables of numbers lack it. */
 const ERESTART = 85;
-/** How often a change is planned anew because another process committed meanwhile. */
-const planAttempts = 50;
+/** So long a change is planned anew because others committed meanwhile. */
+const limitMs = 10_000;
+/** So often at once; then with pauses of chance lengths, so that two who wait for the same gap do not meet again. */
+const attemptsAtOnce = 20;
+const longestPauseMs = 4;
+/** So often on the generation that was read, before a change that is right on any is sent without it. */
+const guardedAttempts = 10;
+/** How often the kernel may refuse such a change, because something that it names has just gone. */
+const raceAttempts = 3;
 
 /** What the kernel refused in a transaction: one of its requests, or the transaction itself. */
 interface TransactionRefusal {
@@ -56,23 +63,39 @@ export function commitOrThrow(socket: NetlinkSocket, requests: readonly Request[
   if (outcome.kind === "refused") throw firstError(outcome.refusals);
 }
 
+/** What a change may rely on. */
+export interface ChangeTerms {
+  /**
+   * True when the requests are right on whatever generation they meet: each names what it removes by a handle, which no
+   * other thing ever gets, or is about what nobody else has. Then no others keep it from happening, however fast they commit.
+   */
+  readonly anyGeneration: boolean;
+}
+
 /**
  * Reads, plans and commits, all on one generation of the ruleset: `plan` reads what it needs and says what to send, and
- * is called again when another process committed in between. Returns what was sent. Throws the first refusal.
+ * is called again when another process committed in between. Returns what was sent. Throws the first refusal, and a
+ * NetlinkError (EINTR) when others left no gap for it in 10 s.
  */
-export function changeRuleset(socket: NetlinkSocket, plan: () => readonly Request[]): readonly Request[] {
-  for (let attempt = 0; attempt < planAttempts; attempt++) {
-    const generation = readGeneration(socket);
+export function changeRuleset(
+  socket: NetlinkSocket,
+  plan: () => readonly Request[],
+  { anyGeneration }: ChangeTerms = { anyGeneration: false },
+): readonly Request[] {
+  const end = performance.now() + limitMs;
+  let races = 0;
+  let attempt = 1;
+  for (; performance.now() < end; attempt++) {
+    const free = anyGeneration && attempt > guardedAttempts;
+    const generation = free ? undefined : readGeneration(socket);
     const requests = plan();
     const outcome = commit(socket, requests, generation);
     if (outcome.kind === "done") return requests;
-    if (outcome.kind === "refused") throw firstError(outcome.refusals);
+    if (outcome.kind === "refused" && (!free || ++races > raceAttempts)) throw firstError(outcome.refusals);
+    if (attempt > attemptsAtOnce) Bun.sleepSync(Math.random() * longestPauseMs);
   }
-  throw new NetlinkError(
-    "change the ruleset",
-    errno.EINTR,
-    `others changed it during each of ${planAttempts} attempts`,
-  );
+  const tries = `others changed it during each of ${attempt - 1} attempts in ${limitMs / 1000} s`;
+  throw new NetlinkError("change the ruleset", errno.EINTR, tries);
 }
 
 /** A socket for nf_tables takes messages of nfnetlink's own in front and behind (include/uapi/linux/netfilter/nfnetlink.h). */

@@ -1,4 +1,4 @@
-import { allocate, ByteWriter } from "../base/bytes.ts";
+import { allocate, ByteWriter, readU32 } from "../base/bytes.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import type { Fd } from "../sys/fd.ts";
 import {
@@ -28,6 +28,7 @@ import {
   findDumpRefusal,
   findRefusal,
   isAcknowledgement,
+  type LeaveOut,
   refusalNumber,
   NetlinkError,
   type Reply,
@@ -70,6 +71,11 @@ export class NetlinkSocket implements Disposable {
       this.#fd[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** The port that the kernel gave it, as all of its answers say (nlmsg_pid); 0 before the first. */
+  get port(): number {
+    return readU32(this.#buffer, 12);
   }
 
   /** Sends one request and returns the messages that answer it. Throws a NetlinkError when the kernel refuses. */
@@ -133,10 +139,10 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  /** Reads a whole table, again when it changed meanwhile. Throws a NetlinkError. */
-  dump(request: Request): readonly Reply[] {
+  /** Reads a whole table but for what is left out, again when it changed meanwhile. Throws a NetlinkError. */
+  dump(request: Request, leaveOut?: LeaveOut): readonly Reply[] {
     for (let attempt = 0; attempt < dumpAttempts; attempt++) {
-      const replies = this.#dumpOnce(request);
+      const replies = this.#dumpOnce(request, leaveOut);
       if (replies !== undefined) return replies;
     }
     throw new NetlinkError(request.text, errno.EINTR, `the table changed during each of ${dumpAttempts} attempts`);
@@ -204,7 +210,7 @@ export class NetlinkSocket implements Disposable {
   }
 
   /** The whole table, or undefined when it changed while it was read. */
-  #dumpOnce(request: Request): readonly Reply[] | undefined {
+  #dumpOnce(request: Request, leaveOut: LeaveOut | undefined): readonly Reply[] | undefined {
     const sequence = ++this.#sequence;
     const writer = new ByteWriter(request.body.length + 32);
     encodeRequest(writer, request, NLM_F_REQUEST | NLM_F_DUMP, sequence);
@@ -212,7 +218,7 @@ export class NetlinkSocket implements Disposable {
     const replies: Reply[] = [];
     let interrupted = false;
     while (true) {
-      for (const reply of this.#receive(request.text)) {
+      for (const reply of this.#receive(request.text, 0, leaveOut)) {
         if (reply.sequence !== sequence) continue;
         if ((reply.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
         if (isAcknowledgement(reply))
@@ -238,13 +244,14 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  /** One datagram's messages. They stay valid, since each datagram is copied out of the buffer. */
-  #receive(text: string, flags = 0): readonly Reply[] {
+  /** One datagram's messages. They stay valid, since each datagram is copied out of the buffer, or what is not left out. */
+  #receive(text: string, flags = 0, leaveOut?: LeaveOut): readonly Reply[] {
     const length = receiveDatagram(this.#fd, this.#buffer, flags);
     if (length === undefined) throw new NetlinkError(text, errno.ETIMEDOUT, "the kernel did not answer");
     if (length > this.#buffer.length) {
       throw new NetlinkError(text, errno.ENOBUFS, `an answer of ${length} bytes is larger than the buffer`);
     }
+    if (leaveOut !== undefined) return decodeReplies(this.#buffer.subarray(0, length), leaveOut);
     return decodeReplies(this.#buffer.slice(0, length));
   }
 }
@@ -269,9 +276,9 @@ function collectRefusals(replies: readonly Reply[], { framed, first, refusals }:
 }
 
 /** Like dump, but nothing where the device it asks about is gone, or the table was never made. */
-export function dumpOrNone(socket: NetlinkSocket, request: Request): readonly Reply[] {
+export function dumpOrNone(socket: NetlinkSocket, request: Request, leaveOut?: LeaveOut): readonly Reply[] {
   try {
-    return socket.dump(request);
+    return socket.dump(request, leaveOut);
   } catch (error) {
     if (failedWith(error, errno.ENODEV, errno.ENOENT)) return [];
     throw error;

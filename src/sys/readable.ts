@@ -12,12 +12,17 @@ const F_SETOWN = 8;
 const O_NONBLOCK = 0o4000;
 const O_ASYNC = 0o20000;
 
+/** A descriptor that is listened to. Disposing ends it; the descriptor stays open. */
+export interface Readable extends Disposable {
+  /** No signal comes for so long; then `drain` is called. A wake-up costs more than to read what it is for. */
+  rest(milliseconds: number): void;
+}
+
 /**
  * Calls `drain` whenever the descriptor may have something to read, and once at the start. The descriptor stops waiting:
- * `drain` reads until nothing is left, since a signal says neither how much nor on which descriptor. Disposing ends it;
- * the descriptor stays open.
+ * `drain` reads until nothing is left, since a signal says neither how much nor on which descriptor.
  */
-export function onReadable(fd: Fd, drain: () => void): Disposable {
+export function onReadable(fd: Fd, drain: () => void): Readable {
   const flags = checked(rareLibc().fcntl(fd.number, F_GETFL, 0), "read the flags of a descriptor");
   checked(rareLibc().fcntl(fd.number, F_SETOWN, process.pid), "own the signals of a descriptor");
   // The handler must be there before the first signal: without one SIGIO ends the process.
@@ -29,9 +34,23 @@ export function onReadable(fd: Fd, drain: () => void): Disposable {
     process.off("SIGIO", drain);
     throw error;
   }
+  let timer: NodeJS.Timeout | undefined;
+  function signal(on: boolean): void {
+    rareLibc().fcntl(fd.number, F_SETFL, flags | O_NONBLOCK | (on ? O_ASYNC : 0));
+  }
   return {
+    rest(milliseconds: number): void {
+      if (timer !== undefined) return;
+      signal(false);
+      timer = setTimeout(() => {
+        timer = undefined;
+        signal(true);
+        drain();
+      }, milliseconds);
+    },
     [Symbol.dispose](): void {
-      rareLibc().fcntl(fd.number, F_SETFL, flags | O_NONBLOCK);
+      clearTimeout(timer);
+      signal(false);
       process.off("SIGIO", drain);
     },
   };

@@ -2,19 +2,13 @@ import { readdir, readFile, rename, rm } from "node:fs/promises";
 import type { BackgroundProcess } from "./background.ts";
 import type { CommandResult } from "./command.ts";
 import { executablePath } from "./executable.ts";
+import { askHealth, type Readiness } from "./health.ts";
 import { listAddresses, listForwarding, listNeighbours, listRoutes } from "./kernel.ts";
 import { createNetns, type TestNetns } from "./netns.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "./temp.ts";
 import { waitUntil } from "./wait-until.ts";
 
 const healthPort = 8081;
-
-/** What a daemon answers to /readyz, or why it does not answer. */
-export interface Readiness {
-  readonly status: number;
-  readonly text: string;
-}
-
 /** A lease as a test reads it from its file. */
 export interface LeaseFile {
   readonly subnet: string;
@@ -95,17 +89,8 @@ export class ClusterNode implements AsyncDisposable {
   }
 
   /** Asks /readyz, or another path. */
-  async readiness(path = "/readyz"): Promise<Readiness> {
-    const script = `
-      try {
-        const answer = await fetch("http://127.0.0.1:${healthPort}${path}", { signal: AbortSignal.timeout(5000) });
-        console.log(answer.status + " " + (await answer.text()));
-      } catch (error) {
-        console.log("0 " + error);
-      }`;
-    const { stdout } = await this.netns.run([process.execPath, "-e", script]);
-    const blank = stdout.indexOf(" ");
-    return { status: Number(stdout.slice(0, blank)), text: stdout.slice(blank + 1).trim() };
+  readiness(path = "/readyz"): Promise<Readiness> {
+    return askHealth(this.netns, healthPort, path);
   }
 
   /** Waits for a line of the daemon's log. */

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../src/base/decode.ts";
 import { type CniHost, createCniHost, type TestPod } from "./cni-host.ts";
+import { createExecutableDirectory } from "./executable.ts";
 import { createNetns, type TestNetns } from "./netns.ts";
 
 /** The host's own addresses towards the outside, and the outside's. */
@@ -12,10 +13,13 @@ export interface PortHost extends AsyncDisposable {
   readonly outside: TestNetns;
 }
 
-/** Makes both, with plugins from a directory. The other machine knows no way to the pods' addresses but through the host. */
-export async function createPortHost(plugins: string): Promise<PortHost> {
+/**
+ * Makes both, with plugins from a directory, or from one of its own that has all of ours. The other machine knows no way to
+ * the pods' addresses but through the host.
+ */
+export async function createPortHost(plugins?: string): Promise<PortHost> {
   await using made = new AsyncDisposableStack();
-  const host = made.use(await createCniHost(plugins));
+  const host = made.use(await createCniHost(plugins ?? made.use(await createExecutableDirectory()).path));
   const outside = made.use(await createNetns({ loopbackUp: true }));
   await host.netns.ip("link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", outside.name);
   for (const [netns, device, addresses] of [

@@ -2,7 +2,6 @@
 import { expect, test } from "bun:test";
 
 import { collect, outcome } from "../helpers/cni-network.ts";
-import { createExecutableDirectory } from "../helpers/executable.ts";
 import { askMirror, startMirror } from "../helpers/mirror.ts";
 import { podElements } from "../helpers/nftables.ts";
 import { addDualPod, createPortHost, hostAddress, outsideAddress, type PortHost } from "../helpers/port-host.ts";
@@ -20,8 +19,7 @@ async function pingWorks(place: PortHost, pod: Awaited<ReturnType<typeof addDual
 await describeWith(["root", "executable", "link:veth", "tool:nft"], "bridge rules", () => {
   for (const ipMasqBackend of ["iptables", "nftables", undefined]) {
     test(`ipMasq hides the pod from the outside but not from its subnet, with ipMasqBackend ${ipMasqBackend}`, async () => {
-      await using plugins = await createExecutableDirectory();
-      await using place = await createPortHost(plugins.path);
+      await using place = await createPortHost();
       const { host, outside } = place;
       const members = { ipMasq: true, ...(ipMasqBackend === undefined ? {} : { ipMasqBackend }) };
       const masked = await addDualPod(host, members);
@@ -42,8 +40,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "bridge rule
   }
 
   test("ADD refuses another backend", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host } = place;
     const pod = await host.addPod();
     const config = host.bridgeConfig({ ipMasq: true, ipMasqBackend: "ebpf" });
@@ -52,8 +49,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "bridge rule
   });
 
   test("macspoofchk lets the pod send with its own MAC address, and with no other", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host } = place;
     const { pod } = await addDualPod(host, { macspoofchk: true });
     const { pod: free } = await addDualPod(host);
@@ -69,8 +65,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "bridge rule
   });
 
   test("CHECK misses rules that others have removed, GC frees those of attachments that are not valid any more", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host } = place;
     const members = { ipMasq: true, macspoofchk: true };
     const kept = await addDualPod(host, members);
@@ -100,8 +95,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "bridge rule
   });
 
   test("ADD that fails behind the links takes its rules back", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host } = place;
     await addDualPod(host, { ipMasq: true });
     const before = await podElements(host.netns);

@@ -101,6 +101,22 @@ await describeWith(["root", "executable", "tool:nft", "tool:iptables", "link:vxl
     expect(await node.readiness()).toMatchObject({ status: 200 });
   }, 60_000);
 
+  test("puts its rules right also when the kernel could not tell of what happened to them", async () => {
+    await using lone = await startMasquerading();
+    const { node } = lone;
+    const before = await ruleset(node.netns);
+    // So many events that the daemon's socket cannot hold them; what comes after them is not told at all.
+    process.kill(node.daemon.pid, "SIGSTOP");
+    const rule = "add rule ip other c ip daddr 192.0.2.77 tcp dport 80 counter drop";
+    const rules = ["add table ip other", "add chain ip other c", ...Array.from({ length: 40_000 }, () => rule)];
+    await node.netns.run(["nft", "-f", "-"], { stdin: rules.join("\n"), timeoutMs: 60_000 });
+    await node.netns.run(["nft", "delete", "table", "ip", "flannel-ipv4"]);
+    await node.netns.run(["nft", "delete", "table", "ip", "other"]);
+    process.kill(node.daemon.pid, "SIGCONT");
+    await node.logged(/table ip flannel-ipv4 missing: repaired/, 2 * repairTimeMs);
+    expect(sorted(await ruleset(node.netns))).toBe(sorted(before));
+  }, 60_000);
+
   test("keeps its rules when it ends, and takes away what a later one is not asked for", async () => {
     await using lone = await startMasquerading();
     const { node } = lone;
@@ -167,7 +183,13 @@ await describeWith(["root", "executable", "tool:nft", "tool:iptables", "link:vxl
     const jump = ["-m", "comment", "--comment", "flanneld masq", "-j", "FLANNEL-POSTRTG"];
     await node.netns.run([...legacy, "-A", "POSTROUTING", ...jump]);
     await node.startReady(["--ip-masq"]);
-    expect(node.log).toMatch(/firewalld runs here.*firewall-cmd .*--zone=trusted --add-source=10\.244\.0\.0\/16 /);
+    expect(node.log).toMatch(/firewalld runs here.*firewall-cmd .*--zone=trusted --add-source=10\.244\.0\.0\/16 &&/);
+    // A reload makes the table anew: nothing is told twice.
+    await node.netns.run(["nft", "delete", "table", "inet", "firewalld"]);
+    await node.netns.run(["nft", "add", "table", "inet", "firewalld"]);
+    await node.netns.run(["nft", "delete", "table", "ip", "flannel-ipv4"]);
+    await node.logged(/flannel-ipv4 missing: repaired/);
+    expect(node.log.match(/firewalld runs here/g)).toHaveLength(1);
     const command = /is in iptables-legacy; to remove it: (.*)$/m.exec(node.log)?.[1] ?? "";
     await node.netns.run(["sh", "-ec", command]);
     const { stdout } = await node.netns.run(["iptables-legacy-save", "-t", "nat"]);

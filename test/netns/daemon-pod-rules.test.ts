@@ -2,13 +2,13 @@
 import { expect, test } from "bun:test";
 
 import type { BackgroundProcess } from "../helpers/background.ts";
-import type { CniHost, TestPod } from "../helpers/cni-host.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { createExecutableDirectory, type ProgramDirectory } from "../helpers/executable.ts";
-import { askMirror, startMirror } from "../helpers/mirror.ts";
+import { createExecutableDirectory } from "../helpers/executable.ts";
+import { createKeptHost, flush, nft, podConfig } from "../helpers/kept-host.ts";
+import { startMirror } from "../helpers/mirror.ts";
 import { podElements } from "../helpers/nftables.ts";
 import type { TestNetns } from "../helpers/netns.ts";
-import { createPortHost, hostAddress, mapping, outsideAddress, type PortHost } from "../helpers/port-host.ts";
+import { mapping, outsideAddress } from "../helpers/port-host.ts";
 import { describeWith } from "../helpers/require.ts";
 import { waitUntil } from "../helpers/wait-until.ts";
 
@@ -72,68 +72,6 @@ const damages: readonly Damage[] = [
   },
 ];
 
-/** A host with a daemon that does not masquerade. */
-class KeptHost implements AsyncDisposable {
-  readonly place: PortHost;
-  readonly #made: AsyncDisposableStack;
-  #daemon: BackgroundProcess | undefined;
-
-  constructor(place: PortHost, made: AsyncDisposableStack) {
-    this.place = place;
-    this.#made = made;
-  }
-
-  get host(): CniHost {
-    return this.place.host;
-  }
-
-  get log(): string {
-    return this.#daemon?.stderr ?? "";
-  }
-
-  async startDaemon(plugins: ProgramDirectory): Promise<BackgroundProcess> {
-    const { directory, netns } = this.host;
-    await directory.directory("leases/subnets");
-    const config = { Network: "10.244.0.0/16", SubnetMin: "10.244.200.0", Backend: { Type: "vxlan" } };
-    await directory.write("leases/config", JSON.stringify(config));
-    const flags = ["--lease-dir", directory.join("leases"), "--subnet-file", directory.join("daemon.env")];
-    const daemon = netns.start([plugins.program("flanneld"), ...flags, "--iface", "up0", "--healthz-port", "0"]);
-    this.#made.use(daemon);
-    this.#daemon = daemon;
-    await daemon.waitUntil("the subnet file is written", () => /subnet file .* written/.test(daemon.stderr));
-    return daemon;
-  }
-
-  async addPod(hostPort: number): Promise<TestPod> {
-    const pod = await this.host.addPod();
-    await this.host.add(podConfig(this.host, hostPort), { pod });
-    this.#made.use(await startMirror(pod.netns, `web${hostPort}`, 80));
-    return pod;
-  }
-
-  /** True when the pod with that port answers somebody outside. */
-  answers(hostPort: number): Promise<string> {
-    return askMirror(this.place.outside, hostAddress[4], hostPort);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#made.disposeAsync();
-  }
-}
-
-function podConfig(host: CniHost, hostPort: number): Parameters<CniHost["add"]>[0] {
-  return host.flannelConfig({
-    cniVersion: "1.0.0",
-    delegate: { hairpinMode: true, isDefaultGateway: true, ipMasq: true, macspoofchk: true },
-    runtimeConfig: { portMappings: [mapping(hostPort, 80), mapping(hostPort, 53, "udp")] },
-  });
-}
-
-async function createKeptHost(plugins: ProgramDirectory): Promise<KeptHost> {
-  const made = new AsyncDisposableStack();
-  return new KeptHost(made.use(await createPortHost(plugins.path)), made);
-}
-
 /** The plugins' tables as lines without order: what is made anew comes in another one. */
 async function tables(netns: TestNetns): Promise<string> {
   const texts: string[] = [];
@@ -146,14 +84,6 @@ async function tables(netns: TestNetns): Promise<string> {
     .map((line) => line.trim().replace(/ \}$/, ""))
     .toSorted()
     .join("\n");
-}
-
-async function nft(netns: TestNetns, commands: readonly string[]): Promise<void> {
-  await netns.run(["nft", "-f", "-"], { stdin: commands.join("\n") });
-}
-
-function flush(netns: TestNetns): Promise<void> {
-  return nft(netns, ["flush ruleset"]);
 }
 
 async function cpuTimeMs(daemon: BackgroundProcess): Promise<number> {
@@ -259,6 +189,29 @@ await describeWith(["root", "executable", "tool:nft", "link:vxlan", "link:veth"]
     expect(await podElements(netns)).toEqual(remaining);
     expect(kept.log).toMatch(/table inet tartan missing.*after events were lost: repaired/);
   }, 60_000);
+
+  test("is not ready while the kernel refuses to take back what pods had, and goes on by itself", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using kept = await createKeptHost(plugins);
+    const { netns } = kept.host;
+    await kept.startDaemon(plugins);
+    await kept.addPod(8080);
+    const before = await tables(netns);
+    await waitUntil("it is ready", async () => (await kept.readiness()).status === 200);
+    // In place of ours a table that another process owns: nobody else may change it, and it goes when that process ends.
+    const commands = "delete table inet tartan; add table inet tartan { flags owner; }";
+    await using owner = netns.start(["sh", "-c", `(echo "${commands}"; sleep 3) | nft -i`]);
+    const refused = /what the plugins made for pods in nf_tables cannot be kept: .*\(EPERM\)/;
+    await waitUntil("the log tells of it", () => refused.test(kept.log));
+    const { status, text } = await kept.readiness();
+    expect(status).toBe(503);
+    expect(text).toMatch(refused);
+    await owner.ended;
+    await waitUntil("it is ready again", async () => (await kept.readiness()).status === 200);
+    expect(await tables(netns)).toBe(before);
+    expect(await kept.answers(8080)).toBe(`web8080 ${outsideAddress[4]}`);
+    expect(kept.log.match(new RegExp(refused, "g"))).toHaveLength(1);
+  }, 30_000);
 
   test("brings 5,000 mappings back within a second", async () => {
     await using plugins = await createExecutableDirectory();

@@ -2,7 +2,6 @@
 import { expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 
-import { createExecutableDirectory } from "../helpers/executable.ts";
 import { askMirror, startMirror } from "../helpers/mirror.ts";
 import { podElements } from "../helpers/nftables.ts";
 import { createPortHost, hostAddress, mapping, outsideAddress } from "../helpers/port-host.ts";
@@ -12,8 +11,7 @@ const foreignRules = 10_000;
 
 await describeWith(["root", "executable", "link:veth", "tool:nft", "tool:strace"], "host ports alone", () => {
   test("ADD and DEL of flannel with host ports and masquerade start no program and take no lock of iptables", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host } = place;
     const pod = await host.addPod();
     const file = host.directory.join("trace");
@@ -29,12 +27,12 @@ await describeWith(["root", "executable", "link:veth", "tool:nft", "tool:strace"
         CNI_CONTAINERID: pod.containerId,
         CNI_NETNS: pod.netns.path,
         CNI_IFNAME: "eth0",
-        CNI_PATH: plugins.path,
+        CNI_PATH: host.plugins,
       };
       const words = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
       const trace = ["strace", "-f", "-qq", "-o", file, "-e", "trace=execve,openat,open,flock"];
       // What env replaces itself with is the first program; there is to be no other.
-      await host.netns.run([...trace, "env", "-i", ...words, `${plugins.path}/flannel`], {
+      await host.netns.run([...trace, "env", "-i", ...words, `${host.plugins}/flannel`], {
         stdin: JSON.stringify(config),
       });
       const lines = (await readFile(file, "utf8")).split("\n");
@@ -45,8 +43,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft", "tool:strace"
   });
 
   test(`beside ${foreignRules.toLocaleString("en")} rules of others a host port works, and they are as they were`, async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host, outside } = place;
     const rules = Array.from({ length: foreignRules }, (_, number) => {
       const address = `10.96.${number >> 8}.${number & 255}`;

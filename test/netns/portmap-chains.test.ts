@@ -1,7 +1,6 @@
 /** Our portmap behind the reference's plugins, which make other devices. */
 import { expect, test } from "bun:test";
 
-import { createExecutableDirectory } from "../helpers/executable.ts";
 import { askMirror, startMirror } from "../helpers/mirror.ts";
 import { podElements } from "../helpers/nftables.ts";
 import { peerDirectory } from "../helpers/peers.ts";
@@ -13,8 +12,7 @@ const reference = peerDirectory("cni-plugins");
 await describeWith(["root", "executable", "link:veth", "peer:cni-plugins"], "portmap in other chains", () => {
   for (const type of ["bridge", "ptp"]) {
     test(`leads to a pod that the reference's ${type} has made, and sees when it is gone`, async () => {
-      await using plugins = await createExecutableDirectory();
-      await using place = await createPortHost(plugins.path);
+      await using place = await createPortHost();
       const { host, outside } = place;
       const routes = type === "ptp" ? [{ dst: "0.0.0.0/0" }] : [];
       const config = host.bridgeConfig({ cniVersion: "1.0.0", type, ipam: host.ipamConfig({ routes }) });

@@ -1,7 +1,6 @@
 /** Host ports, by packets: who reaches the pod, and what address the pod sees. */
 import { expect, test } from "bun:test";
 
-import { createExecutableDirectory } from "../helpers/executable.ts";
 import { askMirror, lastAnswer, startAsking, startMirror } from "../helpers/mirror.ts";
 import {
   addDualPod,
@@ -18,8 +17,7 @@ const gateway = { 4: "10.244.1.1", 6: "fd00:10:244:1::1" } as const;
 
 await describeWith(["root", "executable", "link:veth"], "portmap packets", () => {
   test("a host port is reached from everywhere, and the pod sees who called unless the answer would go astray", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     await using mirrors = new AsyncDisposableStack();
     const { host, outside } = place;
     const { pod, result } = await addDualPod(host);
@@ -48,8 +46,7 @@ await describeWith(["root", "executable", "link:veth"], "portmap packets", () =>
   });
 
   test("snat false shows the pod every caller, masqAll none, with whichever mark", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     await using mirrors = new AsyncDisposableStack();
     const { host, outside } = place;
     const { pod, result } = await addDualPod(host);
@@ -70,8 +67,7 @@ await describeWith(["root", "executable", "link:veth"], "portmap packets", () =>
   });
 
   test("a host port of one address is that address's alone, and wins over one of all addresses", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     await using mirrors = new AsyncDisposableStack();
     const { host, outside } = place;
     await host.netns.ip("addr", "add", "192.0.2.10/24", "dev", "up0");
@@ -95,8 +91,7 @@ await describeWith(["root", "executable", "link:veth"], "portmap packets", () =>
   });
 
   test("a UDP flow that goes on reaches the pod that has the port now", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     await using mirrors = new AsyncDisposableStack();
     const { host, outside } = place;
     const first = await addDualPod(host);
@@ -121,8 +116,7 @@ await describeWith(["root", "executable", "link:veth"], "portmap packets", () =>
   });
 
   test("an SCTP association's first packet reaches the pod", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host, outside } = place;
     const { pod, result } = await addDualPod(host);
     await host.add(portmapConfig(result, [mapping(9999, 99, "sctp")]), { pod });
@@ -130,8 +124,7 @@ await describeWith(["root", "executable", "link:veth"], "portmap packets", () =>
   });
 
   test("127.0.0.1 of the host stays out of the pods' reach", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     await using mirrors = new AsyncDisposableStack();
     const { host } = place;
     const { pod, result } = await addDualPod(host);

@@ -3,7 +3,6 @@ import { expect, test } from "bun:test";
 
 import type { JsonObject } from "../../src/base/decode.ts";
 import { collect, outcome } from "../helpers/cni-network.ts";
-import { createExecutableDirectory } from "../helpers/executable.ts";
 import { podElements, ruleset } from "../helpers/nftables.ts";
 import {
   type AddedPod,
@@ -15,19 +14,7 @@ import {
 } from "../helpers/port-host.ts";
 import { describeWith } from "../helpers/require.ts";
 
-interface Place extends AsyncDisposable {
-  readonly host: PortHost["host"];
-}
-
-async function createPlace(): Promise<Place> {
-  await using made = new AsyncDisposableStack();
-  const plugins = made.use(await createExecutableDirectory());
-  const { host } = made.use(await createPortHost(plugins.path));
-  const kept = made.move();
-  return { host, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-async function run(place: Place, command: string, { pod }: AddedPod, config: JsonObject): Promise<string> {
+async function run(place: PortHost, command: string, { pod }: AddedPod, config: JsonObject): Promise<string> {
   return outcome(await place.host.call(command, config, { pod })).replace(/^ok[^]*/, "ok");
 }
 
@@ -42,13 +29,13 @@ const forOne = [
   "inet snat13_ports6",
 ];
 
-async function setsInUse({ host }: Place): Promise<readonly string[]> {
+async function setsInUse({ host }: PortHost): Promise<readonly string[]> {
   return (await podElements(host.netns)).map((line) => line.replace(/:.*/s, ""));
 }
 
 await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", () => {
   test("ADD makes the elements of each mapping and says whose they are, and again the same; DEL needs no more than the name", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const one = await addDualPod(host);
     const { pod, result } = one;
@@ -74,33 +61,8 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
     await host.delete({ cniVersion: "0.3.1", name: "cbr0", type: "portmap" }, { pod, netns: "" });
   });
 
-  test("a port of a pod that is there is refused with code 11 and its name, one of a pod that is gone is given away", async () => {
-    await using place = await createPlace();
-    const { host } = place;
-    const one = await addDualPod(host);
-    const two = await addDualPod(host);
-    const args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-1";
-    await host.add(portmapConfig(one.result, tcp), { pod: one.pod, args });
-    const before = await podElements(host.netns);
-    const both = [mapping(7070, 70), ...tcp];
-    expect(await run(place, "ADD", two, portmapConfig(two.result, both))).toBe(
-      `11 Cannot map host port 8080/tcp: it belongs to pod default/web-1, container ${one.pod.containerId},` +
-        " interface eth0 of network cbr0, which is still there",
-    );
-    expect(await podElements(host.netns)).toEqual(before);
-    // The runtime lost it: its namespace goes, and with that its device; nobody calls DEL.
-    await host.netns.ip("link", "delete", String(findVeth(one.result)));
-    expect(await run(place, "ADD", two, portmapConfig(two.result, both))).toBe("ok");
-    expect((await podElements(host.netns)).join("\n")).not.toContain("10.244.1.2");
-    // The late DEL of the first finds nothing of its own, and leaves the second alone.
-    const held = await podElements(host.netns);
-    expect(await run(place, "DEL", one, portmapConfig(one.result, tcp))).toBe("ok");
-    expect(await podElements(host.netns)).toEqual(held);
-    expect(await run(place, "CHECK", two, portmapConfig(two.result, both))).toBe("ok");
-  });
-
   test("the same number of another protocol, address or family is another port", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const pods = [await addDualPod(host), await addDualPod(host), await addDualPod(host), await addDualPod(host)];
     const lists = [
@@ -118,7 +80,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
   });
 
   test("CHECK names what is missing or wrong, and ADD puts it right", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const one = await addDualPod(host);
     const config = portmapConfig(one.result, tcp);
@@ -150,7 +112,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
   });
 
   test("DEL removes what is left when others have removed a part of it", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const one = await addDualPod(host);
     const config = portmapConfig(one.result, [...tcp, mapping(53, 53, "udp")]);
@@ -167,7 +129,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
   });
 
   test("GC frees the ports of attachments that are not valid any more, of its own network alone", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const kept = await addDualPod(host);
     const stale = await addDualPod(host);
@@ -183,7 +145,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
   });
 
   test("GC tells a network's ports also when its name is too long for a comment", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const [kept, stale] = [await addDualPod(host), await addDualPod(host)];
     const name = "n".repeat(60);
@@ -198,7 +160,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
   });
 
   test("fused in flannel the ports are checked, freed by GC, refused before there is a pod, and taken back with it", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const kept = await host.addPod();
     const stale = await host.addPod();
@@ -231,7 +193,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
   });
 
   test("nft shows the tables in its own words, and takes them back as it shows them", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const one = await addDualPod(host, { ipMasq: true, macspoofchk: true });
     const two = await addDualPod(host);
@@ -261,7 +223,7 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
   });
 
   test("16 at once, the table not yet made, and 16 for one port: each has its own, one has the port", async () => {
-    await using place = await createPlace();
+    await using place = await createPortHost();
     const { host } = place;
     const pods: AddedPod[] = [];
     for (let count = 0; count < 16; count++) pods.push(await addDualPod(host));
@@ -282,8 +244,3 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
     expect(await podElements(host.netns)).toEqual([]);
   });
 });
-
-/** The host's end of the pod's pair. */
-function findVeth(result: JsonObject): string | undefined {
-  return /"name":"(veth[^"]+)"/.exec(JSON.stringify(result))?.[1];
-}

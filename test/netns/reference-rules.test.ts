@@ -3,7 +3,6 @@ import { expect, test } from "bun:test";
 import { symlink } from "node:fs/promises";
 
 import type { JsonObject } from "../../src/base/decode.ts";
-import { createExecutableDirectory } from "../helpers/executable.ts";
 import { askMirror, startMirror } from "../helpers/mirror.ts";
 import { podElements, ruleset } from "../helpers/nftables.ts";
 import { peerDirectory } from "../helpers/peers.ts";
@@ -33,8 +32,7 @@ function list(port: number): readonly JsonObject[] {
 await describeWith(needs, "rules of the reference plugins", () => {
   for (const backend of backends) {
     test(`portmap DEL removes what the reference's ${backend} made for the pod, and nothing else`, async () => {
-      await using plugins = await createExecutableDirectory();
-      await using place = await createPortHost(plugins.path);
+      await using place = await createPortHost();
       const { host, outside } = place;
       const kept = await addDualPod(host);
       const gone = await addDualPod(host);
@@ -66,8 +64,7 @@ await describeWith(needs, "rules of the reference plugins", () => {
     });
 
     test(`bridge DEL removes the masquerade that the reference's ${backend} made for the pod, and nothing else`, async () => {
-      await using plugins = await createExecutableDirectory();
-      await using place = await createPortHost(plugins.path);
+      await using place = await createPortHost();
       const { host } = place;
       const config = host.bridgeConfig({ cniVersion: "1.0.0", ipMasq: true, ipMasqBackend: backend });
       const kept = await host.addPod();
@@ -82,9 +79,33 @@ await describeWith(needs, "rules of the reference plugins", () => {
     });
   }
 
+  test("portmap DEL removes the chain that old releases of the reference made for the pod, and nothing else", async () => {
+    await using place = await createPortHost();
+    const { host } = place;
+    const pods = [await host.addPod(), await host.addPod()] as const;
+    const [kept, gone] = pods;
+    // As v0.7 does it: a chain of chains, one for each container, whose name is the beginning of a hash.
+    const chains = pods.map(({ containerId }) =>
+      `CNI-SN-${new Bun.CryptoHasher("sha512").update(`cbr0${containerId}`).digest("hex")}`.slice(0, 28),
+    );
+    async function make(chain = "", address = ""): Promise<void> {
+      const jump = ["-m", "comment", "--comment", "snat name: cbr0", "-s", "127.0.0.1", "-d", address, "-j", chain];
+      await host.netns.run(["iptables", "-t", "nat", "-N", chain]);
+      await host.netns.run(["iptables", "-t", "nat", "-A", chain, "-j", "MASQUERADE"]);
+      await host.netns.run(["iptables", "-t", "nat", "-A", "CNI-HOSTPORT-SNAT", ...jump]);
+    }
+    await host.netns.run(["iptables", "-t", "nat", "-N", "CNI-HOSTPORT-SNAT"]);
+    await make(chains[0], "10.244.1.2");
+    const before = await rules(host.netns);
+    await make(chains[1], "10.244.1.3");
+    await host.delete({ cniVersion: "0.3.1", name: "cbr0", type: "portmap" }, { pod: gone, netns: "" });
+    expect(await rules(host.netns)).toBe(before);
+    await host.delete({ cniVersion: "0.3.1", name: "cbr0", type: "portmap" }, { pod: kept, netns: "" });
+    expect(await rules(host.netns)).not.toContain("CNI-SN-");
+  });
+
   test("bridge DEL removes the reference's rules also when the pod's link cannot be looked for", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host } = place;
     const config = host.bridgeConfig({ cniVersion: "1.0.0", ipMasq: true, ipMasqBackend: "nftables" });
     const kept = await host.addPod();
@@ -101,8 +122,7 @@ await describeWith(needs, "rules of the reference plugins", () => {
   });
 
   test("bridge DEL removes the check of MAC addresses that the reference made, also when nobody asks for one now", async () => {
-    await using plugins = await createExecutableDirectory();
-    await using place = await createPortHost(plugins.path);
+    await using place = await createPortHost();
     const { host } = place;
     const config = host.bridgeConfig({ cniVersion: "1.0.0", macspoofchk: true });
     const kept = await host.addPod();

@@ -34,7 +34,9 @@ while any flanneld runs here. To be run when tartan's daemon does not run here a
 they are deleted or the node starts anew.
 
   --rules           only rules, and of those only what the plugins made for pods that are gone: host ports, masquerade
-                    and the check of MAC addresses. No file is touched, and no rule of the daemon or of anybody else
+                    and the check of MAC addresses. A pod is there as long as its device on the host is; one of which
+                    no such device is known (of a plugin that makes none) counts as gone, so that its rules are removed
+                    too. No file is touched, and no rule of the daemon or of anybody else
   --all             the rules of pods that are there as well
   --bin-dir DIR     directory of the plugins (default: ${defaultPlaces.binDirectory})
   --net-dir DIR     directory of the configurations (default: ${defaultPlaces.netDirectory})

@@ -36,8 +36,10 @@ export function removeStaleRules(): readonly string[] {
 /** Removes the plugins' tables, with what belongs to pods that are there; returns what was done, in lines for people. */
 export function removeAllRules(): readonly string[] {
   using netfilter = new NetlinkSocket(NETLINK_NETFILTER);
-  const removed = changeRuleset(netfilter, () =>
-    tables.filter((table) => findTable(netfilter, table) !== undefined).map(deleteTable),
+  const removed = changeRuleset(
+    netfilter,
+    () => tables.filter((table) => findTable(netfilter, table) !== undefined).map(deleteTable),
+    { anyGeneration: true },
   );
   if (removed.length === 0) return ["There are no rules of the plugins here."];
   return removed.map(({ text }) => `Done: ${text}.`);

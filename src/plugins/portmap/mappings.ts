@@ -13,6 +13,7 @@ import { isStaleOwner, type NamedOwner, ownerText, type PodOwner } from "../../f
 import { checkEntries, dropEntries, HeldError, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, podTable, sweepSets } from "../../firewall/pod-table.ts";
 import { inNfTables } from "../../firewall/netfilter-socket.ts";
+import { findReferencePort } from "../../firewall/reference-ports.ts";
 import { removeReferencePorts } from "../../firewall/reference.ts";
 import { findLink } from "../../netlink/link.ts";
 import { NETLINK_NETFILTER } from "../../netlink/nftables-constants.ts";
@@ -33,6 +34,7 @@ export function addMappings(request: CniRequest, result: CniResult, wanted: Port
   const owner = ownerOf(request, result);
   const { forwards, localDevice } = planFor(route, request, result, wanted);
   if (forwards.length === 0) return;
+  refuseReferencePorts(netfilter, forwards);
   using undo = new Undo();
   // Before it is made: where the kernel's answer is lost, nobody knows whether it was.
   undo.defer(() => dropEntries(netfilter, hostPortSets, owner));
@@ -135,6 +137,16 @@ function take(
     const message = `Cannot map ${error.held}: it belongs to ${ownerText(error.owner)}, which is still there`;
     throw new CniError(cniCode.tryAgainLater, message);
   }
+}
+
+/** Throws a CniError for a host port that rules of the reference portmap lead elsewhere. */
+function refuseReferencePorts(netfilter: NetlinkSocket, forwards: readonly PortForward[]): void {
+  const held = findReferencePort(netfilter, forwards);
+  if (held === undefined) return;
+  const message =
+    `Cannot map ${held.text}: it belongs to ${held.owner}, for which the reference portmap has mapped it ` +
+    `(${held.place}); it is free when that container is deleted`;
+  throw new CniError(cniCode.tryAgainLater, message);
 }
 
 /** Best effort, as the reference: a flow that is not forgotten ends by itself, when it has been silent for long enough. */

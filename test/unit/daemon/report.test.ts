@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Change } from "../../../src/backend/diff.ts";
+import type { Change } from "../../../src/backend/change.ts";
 import type { Outcome } from "../../../src/backend/reconcile.ts";
 import {
   describeFailures,

@@ -27,8 +27,12 @@ test("firewallSettings() masquerades only where both the flag and the configurat
   }
 });
 
-test("firewalldText() names the pod networks there are", () => {
-  expect(firewalldText(firewallSettings(options, off, lease))).toContain(
-    "firewall-cmd --permanent --zone=trusted --add-source=10.244.0.0/16 --add-interface=cni0",
-  );
+test("firewalldText() names the pod networks there are, in calls of firewall-cmd that have sources or interfaces", () => {
+  const text = firewalldText(firewallSettings(options, off, lease));
+  expect(text.slice(text.indexOf("firewall-cmd ")).split(" && ")).toEqual([
+    "firewall-cmd --permanent --zone=trusted --add-source=10.244.0.0/16",
+    "firewall-cmd --permanent --zone=trusted --add-interface=cni0 --add-interface=flannel.1",
+    "firewall-cmd --permanent --add-port=8472/udp",
+    "firewall-cmd --reload",
+  ]);
 });
