@@ -15,7 +15,7 @@ import {
   standingPods,
   startPings,
 } from "./migration.ts";
-import { deletePods } from "./pods.ts";
+import { createPods, deletePods } from "./pods.ts";
 import type { RealCluster } from "./real-cluster.ts";
 
 const testTimeoutMs = 300_000;
@@ -77,6 +77,10 @@ async function move(cluster: RealCluster, from: WholeFile, to: WholeFile, remain
   expectNoLoss(await pings.stop());
   await checkNewPods(cluster, "new");
   await deletePods(kubectl, standingPods("whole"));
+  // The host port is given away again, whatever the former pod has left.
+  await createPods(kubectl, standingPods("again"));
+  await checkHostPort(cluster, "again");
+  await deletePods(kubectl, standingPods("again"));
   if (remains !== undefined) await removeRemains(cluster, before, remains);
   await nothingLeft(cluster, before);
 }
