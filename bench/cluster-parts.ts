@@ -32,8 +32,8 @@ export async function readCounts(cluster: RealCluster, node: RealNode): Promise<
     counts.set(`${step} n`, metrics.get(withSuffix(metric, "_count")) ?? Number.NaN);
   }
   for (const [who, seconds] of processorTimes(node)) counts.set(`CPU: ${who}`, seconds);
-  const [, busy = 0, , system = 0, idle = 0, waiting = 0] = statLine();
-  counts.set("CPU: whole machine", (busy + system) / ticksPerSecond);
+  const [, user = 0, nice = 0, system = 0, idle = 0, waiting = 0, irq = 0, softirq = 0] = statLine();
+  counts.set("CPU: whole machine", (user + nice + system + irq + softirq) / ticksPerSecond);
   counts.set("machine idle s", idle / ticksPerSecond);
   counts.set("machine waits for the disk s", waiting / ticksPerSecond);
   counts.set("read MB", vmCounter("pgpgin") / 1024);
@@ -152,7 +152,7 @@ function cgroupSeconds(name: string): number {
   return Number(/usage_usec (\d+)/.exec(text)?.[1]) / 1e6;
 }
 
-/** The first line of /proc/stat: user, nice, system, idle, iowait, … */
+/** The first line of /proc/stat: its name, then user, nice, system, idle, iowait, irq, softirq, … */
 function statLine(): readonly number[] {
   return (readFileSync("/proc/stat", "utf8").split("\n")[0] ?? "").split(/\s+/).map(Number);
 }

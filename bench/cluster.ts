@@ -4,9 +4,8 @@
  *
  *     npm run bench -- cluster      as root, with the Go peers built (npm test builds them)
  *
- * The two take turns, with a new cluster each time. Pods are made when the nodes are of the same age with both: what a
- * cluster does in its first seconds would count for the one that is ready sooner. Exit 1 when a bound of the project is
- * missed.
+ * The two take turns, with a new cluster each time. Pods are made when the nodes are of the same age with both, so that
+ * what a cluster does in its first seconds counts for neither. Exit 1 when a bound of the project is missed.
  */
 import { daemonsReady, installOwn, installUpstream } from "../test/cluster/flannel.ts";
 import { dnsManifests } from "../test/cluster/dns.ts";
