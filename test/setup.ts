@@ -15,6 +15,7 @@ import { missingPeerPrograms, peerNames, peers } from "./helpers/peers.ts";
 import { createTemporaryDirectory } from "./helpers/temp.ts";
 
 const debianPackages = [
+  "buildah",
   "busybox-static",
   "conntrack",
   "containerd",

@@ -2,7 +2,7 @@
  * The host ports' part of the table: maps from protocol and port, or address, protocol and port, to a pod's address and
  * port, and the rules that look into them. A packet costs the same however many mappings there are.
  *
- *     chain prerouting, output  (nat, -100)  packets to an address of this host go through hostports4 or hostports6
+ *     chain prerouting, output  (nat, -99)   packets to an address of this host go through hostports4 or hostports6
  *     chain hostports4          the maps of addresses, then those of ports; before each the sets of sources to mark
  *     chain postrouting         (nat, 100)   marked connections to host ports are masqueraded
  *     chain guard               (filter, -300) keeps packets to 127.0.0.0/8 out that do not come from this host: the
@@ -43,6 +43,12 @@ import { planPart, podTable, type TablePart } from "./pod-table.ts";
 
 /** include/uapi/linux/netfilter/nf_conntrack_common.h */
 const IPS_DST_NAT = 1 << 5;
+/**
+ * Behind everybody else's rewriting, whoever came first: of two the first to match counts. kube-proxy's goes before host
+ * ports with the reference as well; and a mapping that upstream's portmap makes after a move back is newer than one of
+ * ours that nobody removed.
+ */
+const rewritePriority = n.NF_IP_PRI_NAT_DST + 1;
 /** Words of the registers behind an interface's name. */
 const behindInterface = 4;
 const loopback = parseCidr("127.0.0.0/8");
@@ -134,10 +140,10 @@ function baseChains(bits: readonly number[]): TablePart["chains"] {
   return [
     {
       name: "prerouting",
-      hook: { ...hook, number: n.NF_INET_PRE_ROUTING, priority: n.NF_IP_PRI_NAT_DST },
+      hook: { ...hook, number: n.NF_INET_PRE_ROUTING, priority: rewritePriority },
       rules: dispatch,
     },
-    { name: "output", hook: { ...hook, number: n.NF_INET_LOCAL_OUT, priority: n.NF_IP_PRI_NAT_DST }, rules: dispatch },
+    { name: "output", hook: { ...hook, number: n.NF_INET_LOCAL_OUT, priority: rewritePriority }, rules: dispatch },
     {
       name: "postrouting",
       hook: { ...hook, number: n.NF_INET_POST_ROUTING, priority: n.NF_IP_PRI_NAT_SRC },

@@ -9,6 +9,7 @@ import type { RealCluster } from "./real-cluster.ts";
 
 const podsPerNode = 30;
 const rounds = 2;
+const firstHostPort = 20_000;
 const testTimeoutMs = 300_000;
 
 /** Many pods at once. */
@@ -27,7 +28,12 @@ async function checkChurn(cluster: RealCluster): Promise<void> {
   const before = await listTraces(cluster);
   for (let round = 1; round <= rounds; round++) {
     const specs = cluster.nodes.flatMap(({ name }) =>
-      Array.from({ length: podsPerNode }, (_, index) => ({ name: `churn-${name}-${index}`, node: name })),
+      Array.from({ length: podsPerNode }, (_, index) => ({
+        name: `churn-${name}-${index}`,
+        node: name,
+        // So that there are rules which must go.
+        ...(index % 3 === 0 ? { hostPort: firstHostPort + index } : {}),
+      })),
     );
     await using watch = new PodWatch(kubectl);
     await kubectl.apply(...specs.map(podManifest));

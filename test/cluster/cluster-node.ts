@@ -38,6 +38,11 @@ export class RealNode implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** The containerd it was made with. */
+  get containerd(): ClusterContainerd {
+    return this.#options.containerd;
+  }
+
   get netns(): TestNetns {
     return this.machine.netns;
   }

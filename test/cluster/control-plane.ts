@@ -15,6 +15,8 @@ interface ControlPlaneParts {
   readonly directory: TemporaryDirectory;
   readonly certificates: Certificates;
   readonly podNetwork: string;
+  /** False when the controller manager gives no node its pod network. */
+  readonly givesSubnets: boolean;
 }
 
 /** etcd, the API server, the controller manager and the scheduler as processes of one network namespace. */
@@ -23,13 +25,15 @@ export class ControlPlane implements AsyncDisposable {
   readonly #directory: TemporaryDirectory;
   readonly #certificates: Certificates;
   readonly #podNetwork: string;
+  readonly #givesSubnets: boolean;
   readonly #processes = new Map<string, BackgroundProcess>();
 
-  constructor({ netns, directory, certificates, podNetwork }: ControlPlaneParts) {
+  constructor({ netns, directory, certificates, podNetwork, givesSubnets }: ControlPlaneParts) {
     this.#netns = netns;
     this.#directory = directory;
     this.#certificates = certificates;
     this.#podNetwork = podNetwork;
+    this.#givesSubnets = givesSubnets;
   }
 
   /** Starts all four and waits until the API server answers. */
@@ -96,7 +100,7 @@ export class ControlPlane implements AsyncDisposable {
     this.#run("kube-controller-manager", [
       `--kubeconfig=${kubeconfig}`,
       "--leader-elect=false",
-      "--allocate-node-cidrs=true",
+      `--allocate-node-cidrs=${this.#givesSubnets}`,
       `--cluster-cidr=${this.#podNetwork}`,
       `--service-cluster-ip-range=${addresses.serviceNetwork}`,
       `--root-ca-file=${pki.path("ca.crt")}`,

@@ -104,8 +104,8 @@ async function copyInto(root: TemporaryDirectory, source: string, path: string):
   await copyFile(source, join(root.path, path));
 }
 
-/** The shared libraries of a program and its loader; none of a static one. */
-async function listLibraries(program: string): Promise<readonly string[]> {
+/** The paths of a program's shared libraries and its loader; none of a static one. */
+export async function listLibraries(program: string): Promise<readonly string[]> {
   const { exitCode, stdout } = await runCommand(["ldd", program], { exitCode: "any" });
   if (exitCode !== 0) return [];
   return stdout.split("\n").flatMap((line) => /(?:^|=>)\s*(\/\S+)/.exec(line)?.[1] ?? []);

@@ -32,7 +32,7 @@ export function pauseImage(): ImageSpec {
 
 /** What pods run: a shell, ping, servers. bash resolves names as most programs do; a static program cannot. */
 export function podImage(): ImageSpec {
-  const applets = ["sh", "sleep", "ip", "cat", "nc", "httpd", "wget", "nslookup", "hostname"];
+  const applets = ["sh", "sleep", "ip", "cat", "nc", "httpd", "wget", "nslookup", "hostname", "timeout"];
   return {
     name: imageNames.pod,
     programs: {

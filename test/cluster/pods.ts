@@ -118,9 +118,10 @@ export async function pingFrom(kubectl: Kubectl, pod: string, address: string): 
   return stdout + stderr;
 }
 
-/** What a greeter answers to a pod; the name is looked up in the pod. */
+/** What a greeter answers to a pod within 10 s; the name is looked up in the pod. */
 export async function fetchFrom(kubectl: Kubectl, pod: string, host: string, port: number): Promise<string> {
-  return greeting(await execInPod(kubectl, pod, ["bash", "-c", greetScript(host, port)]));
+  const patience = ["timeout", "10"];
+  return greeting(await execInPod(kubectl, pod, [...patience, "bash", "-c", greetScript(host, port)]));
 }
 
 /** Waits until a greeter answers a pod, which is when the service's rules are there. */

@@ -49,6 +49,8 @@ export interface RealClusterOptions {
   readonly podNetwork?: string;
   /** True when the kubelets wait for startNodes(). */
   readonly nodesLater?: boolean;
+  /** True when the nodes wait for giveSubnets(), which else the controller manager does. */
+  readonly subnetsLater?: boolean;
 }
 
 /** A real cluster whose nodes have no pod network yet. */
@@ -94,14 +96,28 @@ export class RealCluster implements AsyncDisposable {
     }
   }
 
-  /** Waits until every node is registered and says that it is ready. */
-  async nodesReady(timeoutS = 90): Promise<void> {
+  /** Waits until every node is registered. */
+  async nodesRegistered(timeoutS = 90): Promise<void> {
     await waitUntil(
       "every node is registered",
       async () => (await this.kubectl.get("nodes")).field("items").list().length === this.nodes.length,
       timeoutS * 1000,
     );
+  }
+
+  /** Waits until every node is registered and says that it is ready. */
+  async nodesReady(timeoutS = 90): Promise<void> {
+    await this.nodesRegistered(timeoutS);
     await this.kubectl.run(["wait", "--for=condition=Ready", "node", "--all", `--timeout=${timeoutS}s`]);
+  }
+
+  /** Gives each node its part of the pod network. */
+  async giveSubnets(): Promise<void> {
+    const [first, second] = this.podNetwork.split(".");
+    for (const [index, { name }] of this.nodes.entries()) {
+      const podCIDR = `${first}.${second}.${index}.0/24`;
+      await this.kubectl.run(["patch", "node", name, "-p", JSON.stringify({ spec: { podCIDR, podCIDRs: [podCIDR] } })]);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -132,7 +148,8 @@ export async function createRealCluster(options: RealClusterOptions): Promise<Re
   const admin = await certificates.createClient("admin", { user: "admin", group: "system:masters" });
   const kubectl = new Kubectl(netns, admin, directory);
   const { podNetwork = addresses.podNetwork, proxyMode } = options;
-  const controlPlane = made.use(new ControlPlane({ netns, directory, certificates, podNetwork }));
+  const givesSubnets = options.subnetsLater !== true;
+  const controlPlane = made.use(new ControlPlane({ netns, directory, certificates, podNetwork, givesSubnets }));
   const nodes: RealNode[] = [];
   for (const [index, containerd] of options.nodes.entries()) {
     const node = await createRealNode(wire, { number: index + 1, containerd, proxyMode, podNetwork });

@@ -3,18 +3,21 @@ import { startCapture } from "./capture.ts";
 import type { RealNode } from "./cluster-node.ts";
 import { findResult } from "./node-state.ts";
 import { createPods } from "./pods.ts";
-import type { PodState } from "./pods.ts";
+import type { PodSpec, PodState } from "./pods.ts";
 import type { RealCluster } from "./real-cluster.ts";
 
 type Say = (text: string) => void;
 
+/** The pods that are shown. */
+export const walkPods: readonly PodSpec[] = [
+  { name: "alpine-node1", node: "node1" },
+  { name: "alpine-node1-2nd", node: "node1" },
+  { name: "alpine-node2", node: "node2" },
+];
+
 /** Makes three pods and shows, command by command, how they are joined. */
 export async function showNetwork(cluster: RealCluster, say: Say): Promise<void> {
-  const [first, second, other] = await createPods(cluster.kubectl, [
-    { name: "alpine-node1", node: "node1" },
-    { name: "alpine-node1-2nd", node: "node1" },
-    { name: "alpine-node2", node: "node2" },
-  ]);
+  const [first, second, other] = await createPods(cluster.kubectl, walkPods);
   if (first === undefined || second === undefined || other === undefined) return;
   await showCluster(cluster, say);
   await showNode(cluster.node(1), say);

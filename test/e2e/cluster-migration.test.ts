@@ -7,8 +7,10 @@ import { clusterRequirements, createRealCluster } from "../cluster/real-cluster.
 import type { RealCluster } from "../cluster/real-cluster.ts";
 import { buildImage, thisArchitecture } from "../helpers/image.ts";
 import { serviceSuite } from "../cluster/service-suite.ts";
+import { returnSuite, wholeSuite } from "../cluster/whole-suite.ts";
 import { describeWith } from "../helpers/require.ts";
 
+const ownExecutable = "/opt/cni/bin/tartan";
 const setupTimeoutMs = 240_000;
 const requirements = [...clusterRequirements, "peer:cni-plugins", "peer:flannel-cni", "peer:flanneld"] as const;
 
@@ -40,5 +42,8 @@ await describeWith(requirements, "a cluster with upstream's flannel, kube-proxy 
   }, 60_000);
 
   migrationSuite(cluster);
+  wholeSuite(cluster);
   serviceSuite(cluster);
+  // The plugins beside flannel are the reference's, which know nothing of our table.
+  returnSuite(cluster, { traces: /^node1: element /, command: [ownExecutable, "uninstall", "--rules"] });
 });

@@ -2,17 +2,19 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { churnSuite } from "../cluster/churn-suite.ts";
 import { dnsManifests } from "../cluster/dns.ts";
+import { firstPods, noSandboxFailed, runtimesAsMade } from "../cluster/first-pods.ts";
 import { daemonsReady, installOwn, ownManifest } from "../cluster/flannel.ts";
 import { lifeSuite } from "../cluster/life-suite.ts";
+import { createPods, deletePods, podManifest } from "../cluster/pods.ts";
 import { clusterRequirements, createRealCluster } from "../cluster/real-cluster.ts";
 import type { RealCluster } from "../cluster/real-cluster.ts";
 import { seedSuite } from "../cluster/seed-suite.ts";
+import { showNetwork, walkPods } from "../cluster/show.ts";
 import { serviceSuite } from "../cluster/service-suite.ts";
 import { buildImage, thisArchitecture } from "../helpers/image.ts";
 import { describeWith } from "../helpers/require.ts";
 
 const ownExecutable = "/opt/cni/bin/tartan";
-const events = ["get", "events", "-A", "-o", "name"] as const;
 const setupTimeoutMs = 240_000;
 
 await describeWith(clusterRequirements, "a cluster with our image and manifest, kube-proxy with nftables", () => {
@@ -38,18 +40,24 @@ await describeWith(clusterRequirements, "a cluster with our image and manifest, 
     async () => {
       const { kubectl } = cluster();
       // Pods that wait for their nodes to become ready.
-      await kubectl.apply(...dnsManifests());
+      const pods = firstPods(cluster());
+      await kubectl.apply(...dnsManifests(), ...pods.map(podManifest));
       await installOwn(cluster());
       await cluster().nodesReady();
       await daemonsReady(cluster());
+      await createPods(kubectl, pods);
       await kubectl.run(["rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=90s"]);
-      expect(await kubectl.text([...events, "--field-selector", "reason=FailedCreatePodSandBox"])).toBe("");
+      await noSandboxFailed(cluster());
+      await deletePods(kubectl, pods);
     },
     setupTimeoutMs,
   );
 
+  test("each node runs the containerd that it was made with", () => runtimesAsMade(cluster()), setupTimeoutMs);
+
   seedSuite(cluster);
   serviceSuite(cluster);
+  test("the walk of npm run cluster shows the network", () => checkWalk(cluster()), setupTimeoutMs);
   lifeSuite(cluster);
   churnSuite(cluster);
 
@@ -69,3 +77,23 @@ await describeWith(clusterRequirements, "a cluster with our image and manifest, 
     setupTimeoutMs,
   );
 });
+
+/** Whether what a person is shown is what it says is checked by the suites. */
+async function checkWalk(cluster: RealCluster): Promise<void> {
+  const shown: string[] = [];
+  await showNetwork(cluster, (text) => shown.push(text));
+  for (const wanted of [
+    /^node1 +Ready .* containerd:\/\/2\.2/m,
+    /flanneld .*--kube-subnet-mgr/,
+    /FLANNEL_SUBNET=10\.244\.\d+\.1\/24/,
+    /\d+: flannel\.1: .* mtu 1450/,
+    /\d+: cni0: .* mtu 1450/,
+    /"networkName": "cbr0"/,
+    /ttl=64/,
+    /ttl=62/,
+    /\.8472: OTV/,
+  ]) {
+    expect(shown.join("\n")).toMatch(wanted);
+  }
+  await deletePods(cluster.kubectl, walkPods);
+}
