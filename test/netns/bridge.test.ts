@@ -23,6 +23,11 @@ async function failure(host: CniHost, config: JsonObject, pod: TestPod): Promise
   return `${reply.error?.code} ${reply.error?.msg}`;
 }
 
+/** Whether the host takes its default route from the router advertisements that come by a device: "0" for no. */
+async function acceptsAdvertisements(host: CniHost, device: string): Promise<string> {
+  return (await host.netns.run(["cat", `/proc/sys/net/ipv6/conf/${device}/accept_ra`])).stdout.trim();
+}
+
 await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge", () => {
   test("ADD joins the pod to the bridge as flannel's delegate asks for it", async () => {
     await using plugins = await createExecutableDirectory();
@@ -43,6 +48,17 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     expect(await listAddresses(host.netns)).toEqual([{ device: "cni0", address: "10.244.1.1/24", scope: "global" }]);
     const forwarding = await host.netns.run(["cat", "/proc/sys/net/ipv4/ip_forward"]);
     expect(forwarding.stdout.trim()).toBe("1");
+  });
+
+  test("ADD keeps pods from telling the host its IPv6 default route, also by a bridge that somebody else made", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    await host.netns.ip("link", "add", "cni0", "type", "bridge");
+    await host.netns.run(["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/cni0/accept_ra"]);
+    await host.add(host.bridgeConfig(), { pod: await host.addPod() });
+    const veth = (await listLinks(host.netns)).find(({ kind }) => kind === "veth");
+    expect(await acceptsAdvertisements(host, "cni0")).toBe("0");
+    expect(await acceptsAdvertisements(host, veth?.name ?? "")).toBe("0");
   });
 
   test("ADD leaves a pod that reaches its gateway and the pod beside it at once", async () => {

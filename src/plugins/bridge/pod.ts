@@ -5,9 +5,8 @@ import { addAddress } from "../../netlink/address.ts";
 import { changeLink, findLink } from "../../netlink/link.ts";
 import { addRoute, isDefaultRoute, routeSpec } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { errno, failedWith } from "../../sys/errno.ts";
 import { inNetns, type Netns, openNetns } from "../../sys/netns.ts";
-import { writeSysctl } from "../../sys/sysctl.ts";
+import { tryToWriteSysctl, writeSysctl } from "../../sys/sysctl.ts";
 import { waitForDetection } from "./detection.ts";
 
 /** What the container's interface is to have. */
@@ -100,19 +99,11 @@ function defaultDestination(family: Family): Cidr {
  */
 function writeSettings(addressing: PodAddressing): void {
   const { interfaceName } = addressing;
-  tryWrite(`net/ipv4/conf/${interfaceName}/arp_notify`, "1");
-  if (addressing.detectDuplicates) tryWrite(`net/ipv6/conf/${interfaceName}/enhanced_dad`, "1");
-  tryWrite(`net/ipv6/conf/${interfaceName}/accept_dad`, addressing.detectDuplicates ? "1" : "0");
+  tryToWriteSysctl(`net/ipv4/conf/${interfaceName}/arp_notify`, "1");
+  if (addressing.detectDuplicates) tryToWriteSysctl(`net/ipv6/conf/${interfaceName}/enhanced_dad`, "1");
+  tryToWriteSysctl(`net/ipv6/conf/${interfaceName}/accept_dad`, addressing.detectDuplicates ? "1" : "0");
   if (!addressing.ips.some((ip) => ip.address.family === 6)) return;
   writeSysctl(`net/ipv6/conf/lo/disable_ipv6`, "0");
   writeSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, "0");
   writeSysctl(`net/ipv6/conf/${interfaceName}/keep_addr_on_down`, "1");
-}
-
-function tryWrite(key: string, value: string): void {
-  try {
-    writeSysctl(key, value);
-  } catch (error) {
-    if (!failedWith(error, errno.ENOENT, errno.EROFS, errno.EACCES)) throw error;
-  }
 }
