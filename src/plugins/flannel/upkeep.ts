@@ -8,7 +8,7 @@ import { decodeFlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
 import { collectGarbage } from "./gc.ts";
 import { withMembers } from "./members.ts";
-import { findState } from "./state.ts";
+import { isCertain, listStates } from "./state.ts";
 import { loadSubnetEnv } from "./subnet-env-file.ts";
 
 export const flannelUpkeep: CniUpkeep = { check, gc: collectGarbage, status };
@@ -16,7 +16,9 @@ export const flannelUpkeep: CniUpkeep = { check, gc: collectGarbage, status };
 /** Hands the delegate the configuration that ADD used, with the result of today. */
 function check(request: CniRequest): void {
   const config = decodeFlannelConfig(request.config);
-  const state = findState(stateKey(request, config));
+  const key = stateKey(request, config);
+  const states = listStates(key).filter((entry) => isCertain(entry, key));
+  const state = states.find(({ network }) => network === key.network) ?? states[0];
   const json =
     state === undefined ? buildDelegateConfig(config, loadSubnetEnv(config.subnetFile)) : keptConfig(state, config);
   delegateCheck(request, state?.type ?? delegateType(config), withMembers(request, json, ["cniVersion", "prevResult"]));
