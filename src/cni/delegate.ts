@@ -27,7 +27,7 @@ export function delegateAdd(request: CniRequest, type: string, json: JsonObject)
 
 /** Calls DEL of another plugin, as delegateAdd calls ADD. Throws the plugin's error as it is, a CniError. */
 export function delegateDel(request: CniRequest, type: string, json: JsonObject): void {
-  const plugin = findBuiltIn(request, type, json);
+  const plugin = findRemover(request, type, json);
   if (plugin === undefined) execute(request, { command: "DEL", program: findDelegate(request, type), json });
   else call(() => plugin.del(delegateRequest(request, "DEL", json)));
 }
@@ -41,7 +41,7 @@ export function delegateCheck(request: CniRequest, type: string, json: JsonObjec
 
 /** Calls GC of another plugin, as delegateAdd calls ADD; `json` has the valid attachments as they came. Throws a CniError. */
 export function delegateGc(request: CniGcRequest, type: string, json: JsonObject): void {
-  const plugin = findBuiltIn(request, type, json);
+  const plugin = findRemover(request, type, json);
   if (plugin === undefined) execute(request, { command: "GC", program: findDelegate(request, type), json });
   else call(() => plugin.gc({ ...request, config: decodeConfig(new Decoder(json)) }));
 }
@@ -77,6 +77,16 @@ function findBuiltIn(
   json: JsonObject,
 ): CniPlugin | undefined {
   return new Decoder(json).field("inProcess").boolean() === false ? undefined : builtIn.get(type);
+}
+
+/** Like findBuiltIn, but a value that no ADD would take counts as absent, since it cannot be the one that ADD had. */
+function findRemover({ builtIn }: CniRequest | CniGcRequest, type: string, json: JsonObject): CniPlugin | undefined {
+  return isExecuted(json) ? undefined : builtIn.get(type);
+}
+
+/** True when `"inProcess": false` asks for the program; whatever else stands there does not. */
+export function isExecuted(json: JsonObject): boolean {
+  return new Decoder(json).field("inProcess").value === false;
 }
 
 function delegateRequest(request: CniRequest, command: CniRequest["command"], json: JsonObject): CniRequest {

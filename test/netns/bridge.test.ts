@@ -173,6 +173,18 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     }
   });
 
+  test("DEL and GC work when `inProcess` is no boolean any more", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    const changed = host.bridgeConfig({ cniVersion: "1.1.0", inProcess: "x" });
+    for (const call of [() => host.call("DEL", changed, { pod }), () => collect(host, changed, [])]) {
+      await host.add(host.bridgeConfig(), { pod });
+      expect((await call()).stdout).toBe("");
+      expect((await host.leftovers()).filter((line) => /^link veth|networks\/cbr0\/10\./.test(line))).toEqual([]);
+    }
+  });
+
   test("DEL of a pod whose path is the host's namespace by now frees link and address, touches nothing of the host, and says so", async () => {
     await using plugins = await createExecutableDirectory();
     await using host = await createCniHost(plugins.path);

@@ -52,7 +52,11 @@ function del(request: CniRequest): void {
     deleteAttachment(ofNetwork(request, state), () => delegateDel(request, state.type, keptConfig(state, config)));
   });
   if (!states.some((state) => isCertain(state, key))) {
-    deletions.push(() => deleteAttachment(request, () => deleteUnrecorded(request, config)));
+    deletions.push(
+      () => deleteAttachment(request, () => deleteUnrecorded(request, config)),
+      // Where the states are cannot be told: then it must not be said that none is left.
+      () => request.config.decoder.field("dataDir").string(),
+    );
   }
   runAll(deletions);
   removeState(key);

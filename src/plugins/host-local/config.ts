@@ -50,8 +50,12 @@ export function decodeForCheck(request: Pick<CniRequest, "config">): HostLocalCo
  * become of the ranges since. Throws a CniError or a DecodeError.
  */
 export function decodeDirectory(request: Pick<CniRequest, "config">): string {
-  const dataDir = decodeIpam(request).field("dataDir").string() ?? "";
-  return `${dataDir === "" ? defaultDataDir : dataDir}/${request.config.name}`;
+  return directoryIn(decodeIpam(request).field("dataDir").string() ?? "", request);
+}
+
+/** The directory of a network's addresses in `dataDir`; "" is the usual one. */
+export function directoryIn(dataDir: string, { config: { name } }: Pick<CniRequest, "config">): string {
+  return `${dataDir === "" ? defaultDataDir : dataDir}/${name}`;
 }
 
 function decodeIpam({ config }: Pick<CniRequest, "config">): Decoder {
