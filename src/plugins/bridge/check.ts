@@ -7,7 +7,7 @@ import type { CniInterface, CniResult } from "../../cni/result.ts";
 import { listAddresses } from "../../netlink/address.ts";
 import { listPortVlans } from "../../netlink/bridge-vlan.ts";
 import { findLink, type Link } from "../../netlink/link.ts";
-import { isIsolated } from "../../netlink/port-isolation.ts";
+import { isIsolated } from "../../netlink/bridge-state.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { findText } from "../../sys/file.ts";
 import { inNetns, type Netns } from "../../sys/netns.ts";

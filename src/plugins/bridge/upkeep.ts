@@ -7,9 +7,9 @@ import { NetlinkSocket } from "../../netlink/socket.ts";
 import { answeringText, keeping, listAnswering } from "./answering.ts";
 import { checkAttachment } from "./check.ts";
 import { decodeBridgeConfig, ipamTypeOf } from "./config.ts";
+import { checkDevices } from "./device-check.ts";
 import { checkGateways } from "./gateway-check.ts";
 import { removeStaleVeths } from "./gc.ts";
-import { findBridge } from "./host.ts";
 import { removeStaleRules } from "./rules.ts";
 
 export const bridgeUpkeep: CniUpkeep = { check: checkAttachment, gc, status, stale };
@@ -38,14 +38,14 @@ function gc(request: CniGcRequest): void {
 }
 
 /**
- * ADD makes all it needs, so that the configuration, whoever has the bridge's name or its gateway's place, and the IPAM
- * plugin decide.
+ * ADD makes all it needs, so that the configuration, the kernel, whoever has the bridge's name or its gateway's place, and the
+ * IPAM plugin decide.
  */
 function status(request: CniNetworkRequest): void {
   const config = notAvailableUnless(() => {
     const decoded = decodeBridgeConfig(request.config);
     using socket = new NetlinkSocket();
-    findBridge(socket, decoded.bridge);
+    checkDevices(socket, decoded);
     return decoded;
   });
   if (config.ipamType !== "") delegateStatus(request, config.ipamType, request.config.json);

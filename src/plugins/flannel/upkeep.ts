@@ -3,6 +3,7 @@ import { delegateCheck, delegateStatus } from "../../cni/delegate.ts";
 import { isJsonObject } from "../../base/decode.ts";
 import type { CniNetworkRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
+import { checkWritable } from "../../sys/writable.ts";
 import { hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
 import { decodeFlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
@@ -30,6 +31,7 @@ function status(request: CniNetworkRequest): void {
   const [type, json] = notAvailableUnless(() => {
     const config = decodeFlannelConfig(request.config);
     if (mayMapPorts(request)) portsPlugin(request).checkConfig?.(request.config);
+    checkWritable(config.dataDir);
     return [delegateType(config), buildDelegateConfig(config, loadSubnetEnv(config.subnetFile))];
   });
   delegateStatus(request, type, json);
