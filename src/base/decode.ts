@@ -88,6 +88,12 @@ export class Decoder {
     return value;
   }
 
+  /** Like integer() from 0 on, but a whole number below 0 counts as absent, as the reference's library for netlink has it. */
+  natural(maximum: number): number | undefined {
+    const { value } = this;
+    return typeof value === "number" && value < 0 && Number.isInteger(value) ? undefined : this.integer(0, maximum);
+  }
+
   /** Throws a DecodeError that says what the value should be and what it is. */
   fail(wanted: string): never {
     throw new DecodeError(this.path, `it must be ${wanted}, and is ${describe(this.value)}`);

@@ -1,5 +1,5 @@
 import { Decoder, DecodeError, type JsonObject, parseJson } from "../base/decode.ts";
-import { findProgram, runCommand } from "../sys/command.ts";
+import { findProgram, runCommand, StartError } from "../sys/command.ts";
 import { decodeConfig } from "./config.ts";
 import { CniError, cniCode, toCniError } from "./error.ts";
 import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest } from "./plugin.ts";
@@ -61,6 +61,7 @@ export function delegateStatus(request: CniNetworkRequest, type: string, json: J
       call(() => plugin.status({ ...request, config: decodeConfig(new Decoder(json)) }));
     }
   } catch (error) {
+    if (error instanceof StartError) throw new CniError(cniCode.notAvailable, error.message);
     if (!isExhaustion(error)) throw error;
   }
 }

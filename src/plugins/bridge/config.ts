@@ -79,7 +79,7 @@ function decodeKeys(config: PluginConfig): BridgeConfig {
     isGateway: (decoder.field("isGateway").boolean() ?? false) || isDefaultGateway,
     isDefaultGateway,
     forceAddress: decoder.field("forceAddress").boolean() ?? false,
-    mtu: decoder.field("mtu").integer(0, 65_535) ?? 0,
+    mtu: decoder.field("mtu").natural(65_535) ?? 0,
     hairpin: decoder.field("hairpinMode").boolean() ?? false,
     ipMasq: decoder.field("ipMasq").boolean() ?? false,
     ipamType: decodeIpamType(decoder),

@@ -2,7 +2,8 @@ import type { Cidr } from "../../addr/cidr.ts";
 import { families, type Family, type IpAddress } from "../../addr/ip.ts";
 import type { CniIp, CniRoute } from "../../cni/result.ts";
 import { addAddress } from "../../netlink/address.ts";
-import { changeLink, findLink } from "../../netlink/link.ts";
+import { changeLink, findLink, type Link } from "../../netlink/link.ts";
+import type { Request } from "../../netlink/message.ts";
 import { addRoute, isDefaultRoute, routeSpec } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { inNetns, type Netns, openNetns } from "../../sys/netns.ts";
@@ -47,11 +48,19 @@ export function configurePod(netns: Netns, addressing: PodAddressing): void {
     if (detectDuplicates) {
       socket.batchOrThrow(start);
       waitForDetection(socket, link);
-      socket.batchOrThrow(last);
+      addRoutes(socket, link, [], last);
     } else {
-      socket.batchOrThrow([...start, ...last]);
+      addRoutes(socket, link, start, last);
     }
   });
+}
+
+/** Sends what comes before the routes and the routes at once. A refusal names the device as people know it. */
+function addRoutes(socket: NetlinkSocket, link: Link, before: readonly Request[], routes: readonly Request[]): void {
+  const [refusal] = socket.batch([...before, ...routes]);
+  if (refusal === undefined) return;
+  if (refusal.index < before.length) throw refusal.error;
+  throw new Error(`failed to add route: ${refusal.error.message.replace(`dev #${link.index}`, `dev ${link.name}`)}`);
 }
 
 /** The routes of the result, and a default route for each family that has a gateway and no default route with one. */
