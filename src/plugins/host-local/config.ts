@@ -114,7 +114,11 @@ function decodeRange(json: Decoder): RangeSpec {
 }
 
 function decodeSubnet(json: Decoder): Cidr {
-  return findCidr(json.string() ?? "") ?? json.fail("a subnet like 10.244.1.0/24");
+  const text = json.string() ?? "";
+  const subnet = findCidr(text);
+  // An IPv4 subnet in the form of an IPv6 address is none: the reference's mask would be of the wrong length.
+  if (subnet === undefined || (subnet.family === 4 && text.includes(":"))) json.fail("a subnet like 10.244.1.0/24");
+  return subnet;
 }
 
 /** An empty text is no address, as Go's net.IP reads it. */
