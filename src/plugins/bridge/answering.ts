@@ -2,12 +2,11 @@
  * Addresses that the runtime no longer knows and that are in use all the same. The reference's links say nowhere whose they
  * are, so that GC must not remove them; but an address behind one of them must not be given to the next pod either.
  */
-import { formatIp } from "../../addr/ip.ts";
+import { families, formatIp } from "../../addr/ip.ts";
 import type { CniGcRequest, StaleAddress } from "../../cni/plugin.ts";
 import { type Link, listLinks } from "../../netlink/link.ts";
 import { deleteNeighbor, listNeighbors, solicitNeighbor } from "../../netlink/neighbor.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { errno, failedWith } from "../../sys/errno.ts";
 import { findAliasMark } from "./gc.ts";
 import { bridgeOf } from "./config.ts";
 import { vlanGatewayName } from "./vlan-gateway.ts";
@@ -60,20 +59,13 @@ function isOthers({ kind, name, alias }: Link): boolean {
 }
 
 function askAll(socket: NetlinkSocket, { index }: Link, stale: readonly StaleAddress[]): readonly StaleAddress[] {
-  for (const { address } of stale) {
-    const neighbor = { interfaceIndex: index, address };
-    try {
-      // What was known of the address may be of a pod that is gone.
-      socket.request(deleteNeighbor(neighbor));
-    } catch (error) {
-      if (!failedWith(error, errno.ENOENT)) throw error;
-    }
-    socket.request(solicitNeighbor(neighbor));
-  }
+  const neighbors = stale.map(({ address }) => ({ interfaceIndex: index, address }));
+  // What was known of an address may be of a pod that is gone. A refusal: nothing was known, or the kernel cannot ask.
+  socket.batch([...neighbors.map(deleteNeighbor), ...neighbors.map(solicitNeighbor)]);
   const deadline = performance.now() + patienceMilliseconds;
   while (true) {
-    const neighbors = ([4, 6] as const).flatMap((family) => listNeighbors(socket, family, index));
-    const known = new Map(neighbors.map(({ address, mac }) => [address === undefined ? "" : formatIp(address), mac]));
+    const entries = families.flatMap((family) => listNeighbors(socket, family, index));
+    const known = new Map(entries.map(({ address, mac }) => [address === undefined ? "" : formatIp(address), mac]));
     const answering = stale.filter(({ address }) => known.get(formatIp(address)) !== undefined);
     if (answering.length === stale.length || performance.now() > deadline) return answering;
     Bun.sleepSync(pauseMilliseconds);

@@ -77,8 +77,9 @@ export function removeState(key: StateKey): void {
 }
 
 /**
- * The container's own file unless it is another attachment's, or says what a network of another name has given. One that does not say which interface it is for counts as
- * this one's when it is of the same network: there a second attachment has the same configuration.
+ * The container's own file unless it is another attachment's, or says what a network of another name has given. One that
+ * does not say which interface it is for counts as this one's when it is of the same network: there a second attachment
+ * has the same configuration.
  */
 function pathToWrite(key: StateKey): string {
   const first = readState(firstPath(key), key.containerId);
