@@ -1,8 +1,9 @@
 /**
  * Decoding of JSON that somebody else wrote, with the meaning Go's encoding/json gives it, because the configurations
  * of CNI and flannel were written for Go programs: keys match whatever their case, of several the last wins, `null`
- * leaves the default, a value of the wrong type is an error. Every error names the path of what is wrong. One thing is
- * JSON.parse's own: of keys that are equal to the letter the last value stands in the first one's place, also a `null`.
+ * leaves the default, a value of the wrong type is an error. Every error names the path of what is wrong. What would cost
+ * every start of a plugin a reading of its own stays as JSON.parse has it: of keys that are equal to the letter the last
+ * value stands in the first one's place, also a `null`; `1400.0` is a whole number; nesting has no limit.
  */
 
 /** A value that JSON can hold. */
@@ -86,6 +87,12 @@ export class Decoder {
       throw new DecodeError(this.path, `${value} is not between ${minimum} and ${maximum}`);
     }
     return value;
+  }
+
+  /** Like integer() from 0 on, but a whole number below 0 counts as absent, as the reference's library for netlink has it. */
+  natural(maximum: number): number | undefined {
+    const { value } = this;
+    return typeof value === "number" && value < 0 && Number.isInteger(value) ? undefined : this.integer(0, maximum);
   }
 
   /** Throws a DecodeError that says what the value should be and what it is. */

@@ -1,7 +1,8 @@
 /** Text as UTF-8. One encoder and one decoder serve all: making them anew costs a plugin more than their work. */
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A byte order mark stays, so that what must not begin with one is refused, as Go's readers do. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The UTF-8 bytes of a text. */
 export function encodeText(text: string): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,5 @@
 import { Decoder, DecodeError, type JsonObject, parseJson } from "../base/decode.ts";
-import { findProgram, runCommand } from "../sys/command.ts";
+import { findProgram, runCommand, StartError } from "../sys/command.ts";
 import { decodeConfig } from "./config.ts";
 import { CniError, cniCode, toCniError } from "./error.ts";
 import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest } from "./plugin.ts";
@@ -27,7 +27,7 @@ export function delegateAdd(request: CniRequest, type: string, json: JsonObject)
 
 /** Calls DEL of another plugin, as delegateAdd calls ADD. Throws the plugin's error as it is, a CniError. */
 export function delegateDel(request: CniRequest, type: string, json: JsonObject): void {
-  const plugin = findBuiltIn(request, type, json);
+  const plugin = findRemover(request, type, json);
   if (plugin === undefined) execute(request, { command: "DEL", program: findDelegate(request, type), json });
   else call(() => plugin.del(delegateRequest(request, "DEL", json)));
 }
@@ -41,7 +41,7 @@ export function delegateCheck(request: CniRequest, type: string, json: JsonObjec
 
 /** Calls GC of another plugin, as delegateAdd calls ADD; `json` has the valid attachments as they came. Throws a CniError. */
 export function delegateGc(request: CniGcRequest, type: string, json: JsonObject): void {
-  const plugin = findBuiltIn(request, type, json);
+  const plugin = findRemover(request, type, json);
   if (plugin === undefined) execute(request, { command: "GC", program: findDelegate(request, type), json });
   else call(() => plugin.gc({ ...request, config: decodeConfig(new Decoder(json)) }));
 }
@@ -61,6 +61,7 @@ export function delegateStatus(request: CniNetworkRequest, type: string, json: J
       call(() => plugin.status({ ...request, config: decodeConfig(new Decoder(json)) }));
     }
   } catch (error) {
+    if (error instanceof StartError) throw new CniError(cniCode.notAvailable, error.message);
     if (!isExhaustion(error)) throw error;
   }
 }
@@ -77,6 +78,16 @@ function findBuiltIn(
   json: JsonObject,
 ): CniPlugin | undefined {
   return new Decoder(json).field("inProcess").boolean() === false ? undefined : builtIn.get(type);
+}
+
+/** Like findBuiltIn, but a value that no ADD would take counts as absent, since it cannot be the one that ADD had. */
+function findRemover({ builtIn }: CniRequest | CniGcRequest, type: string, json: JsonObject): CniPlugin | undefined {
+  return isExecuted(json) ? undefined : builtIn.get(type);
+}
+
+/** True when `"inProcess": false` asks for the program; whatever else stands there does not. */
+export function isExecuted(json: JsonObject): boolean {
+  return new Decoder(json).field("inProcess").value === false;
 }
 
 function delegateRequest(request: CniRequest, command: CniRequest["command"], json: JsonObject): CniRequest {

@@ -1,4 +1,5 @@
 import type { Cidr } from "../addr/cidr.ts";
+import type { IpAddress } from "../addr/ip.ts";
 import type { CniArgs } from "./args.ts";
 import type { PluginConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
@@ -61,6 +62,16 @@ export interface CniUpkeep {
   status(request: CniNetworkRequest): void;
   /** Of an IPAM plugin: for each address that ADD would give, the gateways of which one comes with it. */
   gateways?(request: CniNetworkRequest): readonly (readonly Cidr[])[];
+  /** Of an IPAM plugin: the addresses that GC would free. */
+  stale?(request: CniGcRequest): readonly StaleAddress[];
+}
+
+/** An address of an attachment that the runtime no longer knows. */
+export interface StaleAddress {
+  readonly containerId: string;
+  /** Undefined where only the container is known. */
+  readonly interfaceName: string | undefined;
+  readonly address: IpAddress;
 }
 
 /** A plugin: functions from request to result, which neither read nor print anything of their own process. */
@@ -84,5 +95,6 @@ export function withUpkeep(plugin: Omit<CniPlugin, keyof CniUpkeep>, upkeep: () 
     gc: (request) => upkeep().gc(request),
     status: (request) => upkeep().status(request),
     gateways: (request) => upkeep().gateways?.(request) ?? [],
+    stale: (request) => upkeep().stale?.(request) ?? [],
   };
 }

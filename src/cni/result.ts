@@ -74,13 +74,14 @@ export function decodeResult(json: Decoder, configVersion: CniVersion): CniResul
 
 /** Reads a list of routes, of a result or of a configuration. Throws a DecodeError. */
 export function decodeRoutes(json: Decoder): readonly CniRoute[] {
-  return json.list().map((route) => ({
+  const routes = json.list().filter((route) => !route.absent);
+  return routes.map((route) => ({
     destination: requireCidr(route.field("dst")),
     gateway: findAddress(route.field("gw")),
     mtu: positive(route.field("mtu")),
     advmss: positive(route.field("advmss")),
     priority: positive(route.field("priority")),
-    table: route.field("table").integer(0, largestU32),
+    table: route.field("table").natural(largestU32),
     scope: route.field("scope").integer(0, 255),
   }));
 }
@@ -148,7 +149,7 @@ function findAddress(json: Decoder): IpAddress | undefined {
 
 /** The reference leaves 0 out when it writes these numbers, so that 0 reads as absent. */
 function positive(json: Decoder): number | undefined {
-  const number = json.integer(0, largestU32) ?? 0;
+  const number = json.natural(largestU32);
   return number === 0 ? undefined : number;
 }
 

@@ -56,13 +56,24 @@ export function removeReferenceMasquerade(socket: NetlinkSocket, owner: PodOwner
 }
 
 /** Removes the check of the MAC address that the reference bridge made; false when there is none. */
-export function removeReferenceMacCheck(socket: NetlinkSocket, { containerId, interfaceName }: PodOwner): boolean {
+export function removeReferenceMacCheck(socket: NetlinkSocket, owner: PodOwner): boolean {
+  return removeTraces(socket, macCheckTraces(owner));
+}
+
+/** True when the reference bridge's masquerade, by either of its backends, is in force. */
+export function hasReferenceMasquerade(socket: NetlinkSocket, owner: PodOwner): boolean {
+  return hasTraces(socket, masqueradeTraces(owner));
+}
+
+/** True when the reference bridge's check of the MAC address is in force. */
+export function hasReferenceMacCheck(socket: NetlinkSocket, owner: PodOwner): boolean {
+  return hasTraces(socket, macCheckTraces(owner));
+}
+
+function macCheckTraces({ containerId, interfaceName }: PodOwner): Traces {
   const chain = `cni-br-iface-${containerId}-${interfaceName}`;
   const table = { family: NFPROTO_BRIDGE, name: "nat" };
-  return removeTraces(socket, {
-    chains: [{ table, parent: "PREROUTING", chains: [chain, `${chain}-mac`] }],
-    rules: [],
-  });
+  return { chains: [{ table, parent: "PREROUTING", chains: [chain, `${chain}-mac`] }], rules: [] };
 }
 
 function portTraces({ network, containerId }: PodOwner): Traces {
@@ -101,6 +112,19 @@ function masqueradeTraces({ network, containerId, interfaceName }: PodOwner): Tr
       },
     ],
   };
+}
+
+/** A chain counts that is jumped to, and has a rule itself. */
+function hasTraces(socket: NetlinkSocket, { chains, rules }: Traces): boolean {
+  return (
+    chains.some(({ table, parent, chains: names }) =>
+      names.some(
+        (name) =>
+          listRules(socket, table, parent).some((rule) => jumpsTo(rule, name)) &&
+          listRules(socket, table, name).length > 0,
+      ),
+    ) || rules.some((one) => planRules(socket, one).length > 0)
+  );
 }
 
 /** Nearly always nothing is there, which one question tells. */

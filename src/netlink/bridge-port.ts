@@ -4,7 +4,7 @@ import * as k from "./constants.ts";
 import { buildRequest, type Request } from "./message.ts";
 
 /** include/uapi/linux/if_link.h */
-const IFLA_BRPORT_ISOLATED = 33;
+export const IFLA_BRPORT_ISOLATED = 33;
 
 /** The port exchanges no frames with other isolated ports. Like: bridge link set dev PORT isolated on */
 export function isolateBridgePort(index: number): Request {

@@ -115,6 +115,7 @@ export const NDA_LLADDR = 2;
 export const NDA_PORT = 6;
 export const NDA_VNI = 7;
 export const NDA_IFINDEX = 8;
+export const NTF_USE = 0x1;
 export const NTF_SELF = 0x2;
 export const NUD_PERMANENT = 0x80;
 

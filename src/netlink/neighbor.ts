@@ -22,6 +22,9 @@ export interface NeighborSpec {
   readonly mac: MacAddress;
 }
 
+/** Which entry a request is about; that it has a MAC address is no matter. */
+type NeighborId = Omit<NeighborSpec, "mac"> & Partial<Pick<NeighborSpec, "mac">>;
+
 /** An entry as the kernel reports it; an incomplete neighbour has no MAC address, a local one no outer address. */
 export interface Neighbor {
   readonly interfaceIndex: number;
@@ -60,9 +63,18 @@ export function replaceNeighbor(spec: NeighborSpec): Request {
 }
 
 /** Like: ip neigh delete A dev D */
-export function deleteNeighbor(spec: NeighborSpec): Request {
+export function deleteNeighbor(spec: NeighborId): Request {
   const text = `delete neighbour ${formatIp(spec.address)} dev #${spec.interfaceIndex}`;
   return neighborRequest(k.RTM_DELNEIGH, addressFamily(spec.address.family), 0, text, spec);
+}
+
+/** Makes the kernel ask for a neighbour of which it knows nothing. Like: ip neigh replace A dev D use */
+export function solicitNeighbor({ interfaceIndex, address }: NeighborId): Request {
+  const text = `ask for neighbour ${formatIp(address)} dev #${interfaceIndex}`;
+  return buildRequest(k.RTM_NEWNEIGH, k.NLM_F_CREATE | k.NLM_F_REPLACE, text, (writer) => {
+    writer.u8(addressFamily(address.family)).zeros(3).i32(interfaceIndex).u16(0).u8(k.NTF_USE).u8(k.RTN_UNICAST);
+    putBytes(writer, k.NDA_DST, address.bytes);
+  });
 }
 
 /** Makes a permanent entry, in place of any for the same MAC. Like: bridge fdb replace MAC dev D dst A self permanent */
@@ -101,11 +113,11 @@ function decodeEntries(replies: readonly Reply[], interfaceIndex: number): reado
   return replies.map(decodeNeighbor).filter((entry) => entry.interfaceIndex === interfaceIndex);
 }
 
-function neighborRequest(type: number, family: number, ndmFlags: number, text: string, spec: NeighborSpec): Request {
+function neighborRequest(type: number, family: number, ndmFlags: number, text: string, spec: NeighborId): Request {
   const flags = type === k.RTM_NEWNEIGH ? k.NLM_F_CREATE | k.NLM_F_REPLACE : 0;
   return buildRequest(type, flags, text, (writer) => {
     writer.u8(family).zeros(3).i32(spec.interfaceIndex).u16(k.NUD_PERMANENT).u8(ndmFlags).u8(k.RTN_UNICAST);
     putBytes(writer, k.NDA_DST, spec.address.bytes);
-    putBytes(writer, k.NDA_LLADDR, macBytes(spec.mac));
+    if (spec.mac !== undefined) putBytes(writer, k.NDA_LLADDR, macBytes(spec.mac));
   });
 }

@@ -38,6 +38,7 @@ const symbols = {
 /** What no ADD or DEL calls that goes well: each function takes time to be looked up, at every start of a plugin. */
 const rareSymbols = {
   strerror: { args: ["int"], returns: "cstring" },
+  access: { args: ["cstring", "int"], returns: "int" },
   fsync: { args: ["int"], returns: "int" },
   fcntl: { args: ["int", "int", "i64"], returns: "int" },
   inotify_init1: { args: ["int"], returns: "int" },

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import type { JsonObject } from "../../src/base/decode.ts";
 import { createCniHost } from "../helpers/cni-host.ts";
 import { collect, outcome } from "../helpers/cni-network.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { createExecutableDirectory, executablePath, linkPrograms } from "../helpers/executable.ts";
 import { listLinks } from "../helpers/kernel.ts";
 import { describeWith } from "../helpers/require.ts";
@@ -63,20 +64,42 @@ await describeWith(needed, "the other verbs beside upstream's plugins", () => {
     }
   });
 
-  test("GC of flannel frees the reservations that upstream made, and leaves its devices to DEL", async () => {
+  test("GC of flannel frees what upstream made of pods that are gone, and of one that still answers says so and frees nothing", async () => {
     await using theirs = await createUpstreamDirectory();
     await using ours = await createExecutableDirectory();
     await using host = await createCniHost(ours.path);
     const config = host.flannelConfig({ cniVersion: "0.4.0" });
-    const [kept, stale] = [await host.addPod(), await host.addPod()];
-    for (const pod of [kept, stale]) await host.add(config, { pod, plugins: theirs.path });
+    const env = await Bun.file(host.subnetFile).text();
+    const both = ["FLANNEL_IPV6_NETWORK=fd00:10:244::/56", "FLANNEL_IPV6_SUBNET=fd00:10:244:1::1/64"];
+    await host.directory.write("subnet.env", `${env}${both.join("\n")}\n`);
+    const [kept, living, gone] = [await host.addPod(), await host.addPod(), await host.addPod()];
+    for (const pod of [kept, living, gone]) await host.add(config, { pod, plugins: theirs.path });
+    // The kernel asks for IPv6 neighbours once it has looked for duplicates of its own address.
+    const tentative = ["ip", "-6", "address", "show", "dev", "cni0", "tentative"];
+    expect(await eventually(async () => (await host.netns.run(tentative)).stdout, "")).toBe("");
+    // What the host remembers of an address is no answer.
+    await host.netns.run(["ping", "-c", "1", "-W", "2", "10.244.1.4"]);
+    await gone.netns.remove();
     const newest: JsonObject = { ...config, cniVersion: "1.1.0" };
-    expect(outcome(await collect(host, newest, [kept]))).toBe("ok");
-    const files = (await host.leftovers()).filter((line) => /file (?:flannel|networks\/cbr0\/10)/.test(line));
-    expect(files).toHaveLength(2);
+    for (let time = 0; time < 2; time++) {
+      const reply = await collect(host, newest, [kept]);
+      expect(outcome(reply)).toBe("ok");
+      const told = reply.stderr.trimEnd().split("\n").toSorted();
+      expect(told.map((line) => line.split(":", 1)[0])).toEqual([
+        `Cannot free 10.244.1.3 of container ${living.containerId}, which network "cbr0" no longer has`,
+        `Cannot free fd00`,
+      ]);
+      const files = (await host.leftovers()).filter((line) => /file (?:flannel|networks\/cbr0\/(?:10|fd))/.test(line));
+      expect(files).toHaveLength(6);
+      for (const line of files) expect(line).not.toContain(gone.containerId);
+      expect((await listLinks(host.netns)).filter(({ kind }) => kind === "veth")).toHaveLength(2);
+    }
+    await living.netns.ip("link", "delete", "eth0");
+    const reply = await collect(host, newest, [kept]);
+    expect([outcome(reply), reply.stderr]).toEqual(["ok", ""]);
+    const files = (await host.leftovers()).filter((line) => /file (?:flannel|networks\/cbr0\/(?:10|fd))/.test(line));
+    expect(files).toHaveLength(3);
     for (const line of files) expect(line).toContain(kept.containerId);
-    expect((await listLinks(host.netns)).filter(({ kind }) => kind === "veth")).toHaveLength(2);
-    await host.delete(newest, { pod: stale });
     await host.delete(newest, { pod: kept });
     expect((await listLinks(host.netns)).filter(({ kind }) => kind === "veth")).toEqual([]);
   });

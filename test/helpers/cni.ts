@@ -40,7 +40,7 @@ export interface CniReply {
 const defaultTimeoutMs = 20_000;
 
 /** Runs a plugin inside the host's namespace, as the runtime of that host would. */
-export async function callCni(host: TestNetns, call: CniCall): Promise<CniReply> {
+export async function callCni(host: Pick<TestNetns, "run">, call: CniCall): Promise<CniReply> {
   const stdin = typeof call.config === "string" ? call.config : JSON.stringify(call.config);
   // Of the surroundings nothing but PATH is let in: a plugin must do with what the runtime gives it.
   const variables = { PATH: process.env["PATH"] ?? "", ...cniVariables(call), ...call.env };

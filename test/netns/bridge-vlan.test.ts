@@ -80,6 +80,8 @@ await describeWith(needs, "bridge with VLANs", () => {
         await pod.netns.run(["ping", "-c", "1", "-W", "2", "10.244.1.2"]);
         await host.delete(config, { pod });
         expect((await findLink(host.netns, "cni0.100"))?.up).toBe(true);
+        const setting = await host.netns.run(["cat", "/proc/sys/net/ipv6/conf/cni0.100/accept_ra"]);
+        expect(setting.stdout.trim()).toBe("0");
       });
     }
   }

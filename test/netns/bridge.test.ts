@@ -23,6 +23,11 @@ async function failure(host: CniHost, config: JsonObject, pod: TestPod): Promise
   return `${reply.error?.code} ${reply.error?.msg}`;
 }
 
+/** Whether the host takes its default route from the router advertisements that come by a device: "0" for no. */
+async function acceptsAdvertisements(host: CniHost, device: string): Promise<string> {
+  return (await host.netns.run(["cat", `/proc/sys/net/ipv6/conf/${device}/accept_ra`])).stdout.trim();
+}
+
 await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge", () => {
   test("ADD joins the pod to the bridge as flannel's delegate asks for it", async () => {
     await using plugins = await createExecutableDirectory();
@@ -43,6 +48,17 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     expect(await listAddresses(host.netns)).toEqual([{ device: "cni0", address: "10.244.1.1/24", scope: "global" }]);
     const forwarding = await host.netns.run(["cat", "/proc/sys/net/ipv4/ip_forward"]);
     expect(forwarding.stdout.trim()).toBe("1");
+  });
+
+  test("ADD keeps pods from telling the host its IPv6 default route, also by a bridge that somebody else made", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    await host.netns.ip("link", "add", "cni0", "type", "bridge");
+    await host.netns.run(["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/cni0/accept_ra"]);
+    await host.add(host.bridgeConfig(), { pod: await host.addPod() });
+    const veth = (await listLinks(host.netns)).find(({ kind }) => kind === "veth");
+    expect(await acceptsAdvertisements(host, "cni0")).toBe("0");
+    expect(await acceptsAdvertisements(host, veth?.name ?? "")).toBe("0");
   });
 
   test("ADD leaves a pod that reaches its gateway and the pod beside it at once", async () => {
@@ -99,7 +115,9 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     expect((await host.leftovers()).filter((line) => line.includes("veth") || line.includes("/10."))).toEqual([]);
     const unreachable = { ...host.ipamConfig(), routes: [{ dst: "10.9.0.0/16", gw: "10.8.0.1" }] };
     await pod.netns.ip("link", "delete", "eth0");
-    expect(await failure(host, host.bridgeConfig({ ipam: unreachable }), pod)).toContain("10.9.0.0/16 via 10.8.0.1");
+    expect(await failure(host, host.bridgeConfig({ ipam: unreachable }), pod)).toStartWith(
+      "999 failed to add route: Cannot add route 10.9.0.0/16 via 10.8.0.1 dev eth0: network is unreachable (ENETUNREACH)",
+    );
     expect((await host.leftovers()).filter((line) => line.includes("veth") || line.includes("/10."))).toEqual([]);
     expect(await findLink(pod.netns, "eth0")).toBeUndefined();
     await host.add(host.bridgeConfig(), { pod });
@@ -154,6 +172,18 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
       expect((await call()).error?.msg).toStartWith('Cannot read "ipam": it must be an object');
       expect((await host.leftovers()).filter((line) => line.startsWith("link veth"))).toEqual([]);
       await host.delete(host.bridgeConfig(), { pod });
+    }
+  });
+
+  test("DEL and GC work when `inProcess` is no boolean any more", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const pod = await host.addPod();
+    const changed = host.bridgeConfig({ cniVersion: "1.1.0", inProcess: "x" });
+    for (const call of [() => host.call("DEL", changed, { pod }), () => collect(host, changed, [])]) {
+      await host.add(host.bridgeConfig(), { pod });
+      expect((await call()).stdout).toBe("");
+      expect((await host.leftovers()).filter((line) => /^link veth|networks\/cbr0\/10\./.test(line))).toEqual([]);
     }
   });
 

@@ -192,7 +192,7 @@ describe("host-local on disk", () => {
     await network.write("10.0.0.2", "");
     await network.write("10.0.0.3", "c9");
     await network.write("10.0.0.4", "\0\0\0\0\0\0");
-    await network.write("10.0.0.5", " \r\n");
+    await network.write("10.0.0.5", "c8\r\n");
     await mkdir(join(network.path, "10.0.0.6"));
     expect(["c1", "c2", "c3", "c4"].map((id) => network.add(id))).toEqual([
       "10.0.0.2/29",

@@ -3,6 +3,9 @@ import { expect, test } from "bun:test";
 import { symlink } from "node:fs/promises";
 
 import type { JsonObject } from "../../src/base/decode.ts";
+import type { CniReply } from "../helpers/cni.ts";
+import { outcome } from "../helpers/cni-network.ts";
+import { createExecutableDirectory } from "../helpers/executable.ts";
 import { askMirror, startMirror } from "../helpers/mirror.ts";
 import { podElements, ruleset } from "../helpers/nftables.ts";
 import { peerDirectory } from "../helpers/peers.ts";
@@ -27,6 +30,12 @@ async function rules(netns: Parameters<typeof ruleset>[0]): Promise<string> {
 
 function list(port: number): readonly JsonObject[] {
   return [mapping(port, 80), mapping(port, 53, "udp", hostAddress[4])];
+}
+
+async function outcomes(calls: readonly (() => Promise<CniReply>)[]): Promise<readonly string[]> {
+  const told: string[] = [];
+  for (const call of calls) told.push(outcome(await call()));
+  return told;
 }
 
 await describeWith(needs, "rules of the reference plugins", () => {
@@ -103,6 +112,35 @@ await describeWith(needs, "rules of the reference plugins", () => {
     await host.delete({ cniVersion: "0.3.1", name: "cbr0", type: "portmap" }, { pod: kept, netns: "" });
     expect(await rules(host.netns)).not.toContain("CNI-SN-");
   });
+
+  for (const [members, flush] of [
+    [{ ipMasq: true, ipMasqBackend: "iptables" }, ["iptables", "--table", "nat", "--flush", "POSTROUTING"]],
+    [
+      { ipMasq: true, ipMasqBackend: "nftables" },
+      ["nft", "flush", "chain", "inet", "cni_plugins_masquerade", "masq_checks"],
+    ],
+    [{ macspoofchk: true }, ["nft", "flush", "chain", "bridge", "nat", "PREROUTING"]],
+  ] as const) {
+    test(`bridge CHECK of a pod goes by the rules of who added it, in either direction, with ${JSON.stringify(members)}`, async () => {
+      await using plugins = await createExecutableDirectory();
+      await using place = await createPortHost(plugins.path);
+      const { host } = place;
+      const config = host.bridgeConfig({ cniVersion: "1.0.0", ...members });
+      const checks = [];
+      for (const added of [reference, plugins.path]) {
+        const pod = await host.addPod();
+        const { result } = await host.add(config, { pod, plugins: added });
+        for (const checking of [reference, plugins.path]) {
+          checks.push(() => host.call("CHECK", { ...config, prevResult: result ?? {} }, { pod, plugins: checking }));
+        }
+      }
+      expect(await outcomes(checks)).toEqual(["ok", "ok", "ok", "ok"]);
+      await host.netns.run(flush);
+      const [, missing, ...others] = await outcomes(checks);
+      expect(missing).toMatch(/^999 (?:masquerade of 10\.244\.1\.2|check of the MAC address of veth\w+) is missing/);
+      expect(others).toEqual(["ok", "ok"]);
+    });
+  }
 
   test("bridge DEL removes the reference's rules also when the pod's link cannot be looked for", async () => {
     await using place = await createPortHost();

@@ -1,9 +1,12 @@
 import { expect, test } from "bun:test";
 import { chmod, unlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
+import { callCni } from "../helpers/cni.ts";
 import { type CniHost, createCniHost } from "../helpers/cni-host.ts";
 import { callNetwork, outcome } from "../helpers/cni-network.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
+import type { TestNetns } from "../helpers/netns.ts";
 import { describeWith } from "../helpers/require.ts";
 import type { JsonObject } from "../../src/base/decode.ts";
 
@@ -13,6 +16,16 @@ const small = { ranges: [[{ subnet: "10.9.0.0/29", rangeEnd: "10.9.0.3" }]] };
 
 async function status(host: CniHost, config: JsonObject): Promise<string> {
   return outcome(await callNetwork(host, "STATUS", config));
+}
+
+/** Like status, with a directory that is read-only for the plugin. */
+async function statusSealed(host: CniHost, directory: string, config: JsonObject): Promise<string> {
+  const seal = `mount --bind ${directory} ${directory} && mount -o remount,bind,ro ${directory} && exec "$@"`;
+  const sealed: Pick<TestNetns, "run"> = {
+    run: (argv, options) => host.netns.run(["unshare", "--mount", "sh", "-c", seal, "sh", ...argv], options),
+  };
+  const plugin = join(host.plugins, typeof config["type"] === "string" ? config["type"] : "");
+  return outcome(await callCni(sealed, { plugin, command: "STATUS", cniPath: host.plugins, config }));
 }
 
 await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS", () => {
@@ -55,6 +68,56 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "STATUS",
     ]) {
       expect(await status(host, config)).toStartWith(missing);
     }
+  });
+
+  test("is 50 when the plugins' files cannot be written", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const below = `${host.subnetFile}/below/it`;
+    const sealed = await host.directory.write("sealed/file", "");
+    for (const [dataDir, why] of [
+      [below, "not a directory (ENOTDIR)"],
+      [`${dirname(sealed)}/deep/er`, "read-only file system (EROFS)"],
+    ] as const) {
+      for (const config of [
+        host.flannelConfig({ ...newest, dataDir }),
+        host.flannelConfig({ ...newest, ipam: { dataDir } }),
+        host.hostLocalConfig({ ...newest, ipam: host.ipamConfig({ dataDir }) }),
+      ]) {
+        const told = await statusSealed(host, dirname(sealed), config);
+        expect(told).toStartWith(`50 Cannot write to ${dataDir}`);
+        expect(told).toEndWith(why);
+      }
+    }
+  });
+
+  test("is 50 for devices that the kernel does not make", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    const start = "50 failed to create bridge";
+    for (const name of ["a/b", "a b", "a:b", "..", "."]) {
+      const config = host.bridgeConfig({ ...newest, bridge: name });
+      expect(await status(host, config)).toBe(`${start} "${name}": the kernel takes no such name`);
+      expect((await host.call("ADD", config, { pod: await host.addPod() })).exitCode).toBe(1);
+    }
+    for (const mtu of [10, 67]) {
+      const config = host.bridgeConfig({ ...newest, mtu });
+      expect(await status(host, config)).toBe(`${start} "cni0": MTU ${mtu} is below the kernel's minimum, 68`);
+      expect((await host.call("ADD", config, { pod: await host.addPod() })).exitCode).toBe(1);
+    }
+    const smallest = host.bridgeConfig({ ...newest, mtu: 68 });
+    expect(await status(host, smallest)).toBe("ok");
+    await host.add(smallest, { pod: await host.addPod() });
+  });
+
+  test("is 50 for a VLAN, just where the kernel has none", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using host = await createCniHost(plugins.path);
+    await host.netns.ip("link", "add", "cni0", "type", "bridge");
+    const config = host.bridgeConfig({ ...newest, vlan: 100 });
+    const told = await status(host, config);
+    const { exitCode } = await host.call("ADD", config, { pod: await host.addPod() });
+    expect(told).toStartWith(exitCode === 0 ? "ok" : '50 Cannot use VLANs with bridge "cni0": the kernel lacks them');
   });
 
   test("is 50 for a configuration that no ADD would take", async () => {

@@ -46,7 +46,7 @@ const added: readonly (readonly [JsonObject, string])[] = [
   [{ mtu: "1450" }, '7 failed to load netconf: Cannot read "mtu": it must be a whole number, and is the string "1450"'],
   [{ mtu: true }, '7 failed to load netconf: Cannot read "mtu": it must be a whole number, and is the boolean true'],
   [{ mtu: 1450.5 }, '7 failed to load netconf: Cannot read "mtu": it must be a whole number, and is the number 1450.5'],
-  [{ mtu: -1 }, '7 failed to load netconf: Cannot read "mtu": -1 is not between 0 and 65535'],
+  [{ mtu: -1.5 }, '7 failed to load netconf: Cannot read "mtu": it must be a whole number, and is the number -1.5'],
   [{ mtu: 65536 }, '7 failed to load netconf: Cannot read "mtu": 65536 is not between 0 and 65535'],
   [{ mtu: 1e21 }, '7 failed to load netconf: Cannot read "mtu": 1e+21 is not between 0 and 65535'],
   [{ mtu: [1450] }, '7 failed to load netconf: Cannot read "mtu": it must be a whole number, and is a list'],

@@ -192,8 +192,8 @@ const others: readonly (readonly [JsonObject, string])[] = [
     '7 Cannot read "ipam.routes[0].gw": it must be an IP address, and is the string "x"',
   ],
   [
-    { routes: [{ dst: "0.0.0.0/0", mtu: -1 }] },
-    '7 Cannot read "ipam.routes[0].mtu": -1 is not between 0 and 4294967295',
+    { routes: [{ dst: "0.0.0.0/0", mtu: 4294967296 }] },
+    '7 Cannot read "ipam.routes[0].mtu": 4294967296 is not between 0 and 4294967295',
   ],
   [
     { routes: [{ dst: "0.0.0.0/0", mtu: "1400" }] },
@@ -208,16 +208,16 @@ const others: readonly (readonly [JsonObject, string])[] = [
     '7 Cannot read "ipam.routes[0].advmss": 4294967296 is not between 0 and 4294967295',
   ],
   [
-    { routes: [{ dst: "0.0.0.0/0", priority: -5 }] },
-    '7 Cannot read "ipam.routes[0].priority": -5 is not between 0 and 4294967295',
+    { routes: [{ dst: "0.0.0.0/0", priority: 4294967296 }] },
+    '7 Cannot read "ipam.routes[0].priority": 4294967296 is not between 0 and 4294967295',
   ],
   [
     { routes: [{ dst: "0.0.0.0/0", table: "main" }] },
     '7 Cannot read "ipam.routes[0].table": it must be a whole number, and is the string "main"',
   ],
   [
-    { routes: [{ dst: "0.0.0.0/0", table: -1 }] },
-    '7 Cannot read "ipam.routes[0].table": -1 is not between 0 and 4294967295',
+    { routes: [{ dst: "0.0.0.0/0", table: 4294967296 }] },
+    '7 Cannot read "ipam.routes[0].table": 4294967296 is not between 0 and 4294967295',
   ],
   [
     { routes: [{ dst: "0.0.0.0/0", scope: 256 }] },

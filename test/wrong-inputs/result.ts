@@ -89,8 +89,8 @@ const unreadable: readonly (readonly [string, Json, string])[] = [
   ],
   [
     "1.1.0",
-    { interfaces: [{ name: "eth0", mtu: -1 }] },
-    'Cannot read "prevResult.interfaces[0].mtu": -1 is not between 0 and 4294967295',
+    { interfaces: [{ name: "eth0", mtu: 4294967296 }] },
+    'Cannot read "prevResult.interfaces[0].mtu": 4294967296 is not between 0 and 4294967295',
   ],
   [
     "1.1.0",
@@ -125,8 +125,8 @@ const unreadable: readonly (readonly [string, Json, string])[] = [
   ],
   [
     "1.1.0",
-    { routes: [{ dst: "0.0.0.0/0", mtu: -1 }] },
-    'Cannot read "prevResult.routes[0].mtu": -1 is not between 0 and 4294967295',
+    { routes: [{ dst: "0.0.0.0/0", mtu: 4294967296 }] },
+    'Cannot read "prevResult.routes[0].mtu": 4294967296 is not between 0 and 4294967295',
   ],
   [
     "1.1.0",

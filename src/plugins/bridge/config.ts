@@ -24,6 +24,8 @@ export interface BridgeConfig {
   readonly extras: ExtraConfig;
 }
 
+const usualBridge = "cni0";
+
 /** The reference's; whichever is asked for, the rules are nf_tables'. */
 const masqueradeBackends: readonly string[] = ["", "iptables", "nftables"];
 
@@ -48,6 +50,12 @@ export function ipamTypeOf({ decoder }: PluginConfig): string {
   return notIpamTypes.includes(type) ? "" : type;
 }
 
+/** The bridge and the VLAN, 0 for none, that pods of the network are in. Throws a DecodeError. */
+export function bridgeOf({ decoder }: PluginConfig): { readonly bridge: string; readonly vlan: number } {
+  const bridge = decoder.field("bridge").string() ?? "";
+  return { bridge: bridge === "" ? usualBridge : bridge, vlan: decoder.field("vlan").integer() ?? 0 };
+}
+
 /** True when the attachment is to have rules in nf_tables. */
 export function hasRules({ ipMasq, extras }: BridgeConfig): boolean {
   return ipMasq || extras.macCheck;
@@ -67,11 +75,11 @@ function decodeKeys(config: PluginConfig): BridgeConfig {
   const isDefaultGateway = decoder.field("isDefaultGateway").boolean() ?? false;
   const bridge = decoder.field("bridge").string() ?? "";
   return {
-    bridge: bridge === "" ? "cni0" : bridge,
+    bridge: bridge === "" ? usualBridge : bridge,
     isGateway: (decoder.field("isGateway").boolean() ?? false) || isDefaultGateway,
     isDefaultGateway,
     forceAddress: decoder.field("forceAddress").boolean() ?? false,
-    mtu: decoder.field("mtu").integer(0, 65_535) ?? 0,
+    mtu: decoder.field("mtu").natural(65_535) ?? 0,
     hairpin: decoder.field("hairpinMode").boolean() ?? false,
     ipMasq: decoder.field("ipMasq").boolean() ?? false,
     ipamType: decodeIpamType(decoder),

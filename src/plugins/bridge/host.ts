@@ -7,7 +7,7 @@ import { setPromiscuous } from "../../netlink/bridge-port.ts";
 import { addLink } from "../../netlink/link-spec.ts";
 import type { NetlinkSocket } from "../../netlink/socket.ts";
 import { errno, failedWith } from "../../sys/errno.ts";
-import { ensureSysctl, writeSysctl } from "../../sys/sysctl.ts";
+import { ensureSysctl, tryToWriteSysctl } from "../../sys/sysctl.ts";
 import type { BridgeConfig } from "./config.ts";
 import { macForAddress } from "./attachment.ts";
 
@@ -24,6 +24,14 @@ export interface Bridge extends GatewayDevice {
 }
 
 /**
+ * No pod may tell the host its default route (CVE-2020-10749). Best effort, as upstream, and at every ADD: who made the device
+ * may have left it at the kernel's default.
+ */
+export function refuseRouterAdvertisements(device: string): void {
+  tryToWriteSysctl(`net/ipv6/conf/${device}/accept_ra`, "0");
+}
+
+/**
  * Makes the bridge if it is missing, and starts it. It gets an explicit MAC address, so that it does not take on those of
  * its ports as they come and go: the one of its first gateway address, so that pods' neighbour entries stay right even
  * when the bridge is made anew. Throws an Error when something else has the name.
@@ -31,6 +39,7 @@ export interface Bridge extends GatewayDevice {
 export function ensureBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: readonly Cidr[]): Bridge {
   const name = config.bridge;
   const found = findBridge(socket, name) ?? makeBridge(socket, config, gateways);
+  refuseRouterAdvertisements(name);
   if (found.mac === undefined) throw new Error(`Cannot use bridge "${name}": it has no MAC address`);
   if (!found.up) socket.request(changeLink({ index: found.index }, { up: true }));
   if (config.extras.promiscuous && !found.promiscuous) socket.request(setPromiscuous(found.index));
@@ -138,7 +147,6 @@ function makeBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: reado
   const mac = first === undefined ? localMac(crypto.getRandomValues(new Uint8Array(6))) : macForAddress(first.address);
   try {
     socket.request(addLink({ kind: "bridge", name: config.bridge, mac, mtu: config.mtu, up: true, vlanFiltering }));
-    ignoreRouterAdvertisements(config.bridge);
   } catch (error) {
     // Another pod's ADD was first.
     if (!failedWith(error, errno.EEXIST)) {
@@ -148,13 +156,4 @@ function makeBridge(socket: NetlinkSocket, config: BridgeConfig, gateways: reado
   const made = findBridge(socket, config.bridge);
   if (made === undefined) throw new Error(`Cannot find bridge "${config.bridge}": it vanished after it was made`);
   return made;
-}
-
-/** Best effort, as upstream: a kernel without IPv6 has no such setting, and a read-only /proc/sys is no reason to fail. */
-function ignoreRouterAdvertisements(device: string): void {
-  try {
-    writeSysctl(`net/ipv6/conf/${device}/accept_ra`, "0");
-  } catch (error) {
-    if (!failedWith(error, errno.ENOENT, errno.EROFS, errno.EACCES)) throw error;
-  }
 }

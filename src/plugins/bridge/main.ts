@@ -27,6 +27,7 @@ import {
   gatewayError,
   type GatewayDevice,
   gatewaysOf,
+  refuseRouterAdvertisements,
 } from "./host.ts";
 import { configurePod, openPodNetns, routesWithDefaults } from "./pod.ts";
 import { configurePort } from "./port.ts";
@@ -75,6 +76,7 @@ function add(request: CniRequest, rules: () => BridgeRules): CniResult {
   // Before it is made: where the kernel's answer is lost, nobody knows whether it was.
   undo.defer(() => removeHostVeth(socket, attachment));
   addVeth(socket, attachment, { bridge: device, netns, containerMac, mtu: config.mtu, hairpin: config.hairpin });
+  refuseRouterAdvertisements(hostVethName(attachment));
   if (extras !== noExtras) configurePort(socket, hostVethName(attachment), extras);
   const routes = config.isDefaultGateway ? routesWithDefaults(ipam.ips, ipam.routes) : ipam.routes;
   if (!extras.containerDown) {

@@ -2,12 +2,12 @@ import type { Cidr } from "../../addr/cidr.ts";
 import { families, type Family, type IpAddress } from "../../addr/ip.ts";
 import type { CniIp, CniRoute } from "../../cni/result.ts";
 import { addAddress } from "../../netlink/address.ts";
-import { changeLink, findLink } from "../../netlink/link.ts";
+import { changeLink, findLink, type Link } from "../../netlink/link.ts";
+import type { Request } from "../../netlink/message.ts";
 import { addRoute, isDefaultRoute, routeSpec } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { errno, failedWith } from "../../sys/errno.ts";
 import { inNetns, type Netns, openNetns } from "../../sys/netns.ts";
-import { writeSysctl } from "../../sys/sysctl.ts";
+import { tryToWriteSysctl, writeSysctl } from "../../sys/sysctl.ts";
 import { waitForDetection } from "./detection.ts";
 
 /** What the container's interface is to have. */
@@ -48,11 +48,19 @@ export function configurePod(netns: Netns, addressing: PodAddressing): void {
     if (detectDuplicates) {
       socket.batchOrThrow(start);
       waitForDetection(socket, link);
-      socket.batchOrThrow(last);
+      addRoutes(socket, link, [], last);
     } else {
-      socket.batchOrThrow([...start, ...last]);
+      addRoutes(socket, link, start, last);
     }
   });
+}
+
+/** Sends what comes before the routes and the routes at once. A refusal names the device as people know it. */
+function addRoutes(socket: NetlinkSocket, link: Link, before: readonly Request[], routes: readonly Request[]): void {
+  const [refusal] = socket.batch([...before, ...routes]);
+  if (refusal === undefined) return;
+  if (refusal.index < before.length) throw refusal.error;
+  throw new Error(`failed to add route: ${refusal.error.message.replace(`dev #${link.index}`, `dev ${link.name}`)}`);
 }
 
 /** The routes of the result, and a default route for each family that has a gateway and no default route with one. */
@@ -100,19 +108,11 @@ function defaultDestination(family: Family): Cidr {
  */
 function writeSettings(addressing: PodAddressing): void {
   const { interfaceName } = addressing;
-  tryWrite(`net/ipv4/conf/${interfaceName}/arp_notify`, "1");
-  if (addressing.detectDuplicates) tryWrite(`net/ipv6/conf/${interfaceName}/enhanced_dad`, "1");
-  tryWrite(`net/ipv6/conf/${interfaceName}/accept_dad`, addressing.detectDuplicates ? "1" : "0");
+  tryToWriteSysctl(`net/ipv4/conf/${interfaceName}/arp_notify`, "1");
+  if (addressing.detectDuplicates) tryToWriteSysctl(`net/ipv6/conf/${interfaceName}/enhanced_dad`, "1");
+  tryToWriteSysctl(`net/ipv6/conf/${interfaceName}/accept_dad`, addressing.detectDuplicates ? "1" : "0");
   if (!addressing.ips.some((ip) => ip.address.family === 6)) return;
   writeSysctl(`net/ipv6/conf/lo/disable_ipv6`, "0");
   writeSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, "0");
   writeSysctl(`net/ipv6/conf/${interfaceName}/keep_addr_on_down`, "1");
-}
-
-function tryWrite(key: string, value: string): void {
-  try {
-    writeSysctl(key, value);
-  } catch (error) {
-    if (!failedWith(error, errno.ENOENT, errno.EROFS, errno.EACCES)) throw error;
-  }
 }

@@ -16,7 +16,12 @@ import {
 import { isStaleOwner, type NamedOwner, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, sweepSets } from "../../firewall/pod-table.ts";
-import { removeReferenceMacCheck, removeReferenceMasquerade } from "../../firewall/reference.ts";
+import {
+  hasReferenceMacCheck,
+  hasReferenceMasquerade,
+  removeReferenceMacCheck,
+  removeReferenceMasquerade,
+} from "../../firewall/reference.ts";
 import { NETLINK_NETFILTER } from "../../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { attachmentOf, hostVethName } from "./attachment.ts";
@@ -71,11 +76,12 @@ export function checkRules(request: CniRequest, config: BridgeConfig, pod: Ruled
   using socket = new NetlinkSocket(NETLINK_NETFILTER);
   const owner = ownerOf(request);
   const parts = [];
-  if (config.extras.macCheck) {
+  // A pod that the reference has added has the reference's rules until it goes.
+  if (config.extras.macCheck && !hasReferenceMacCheck(socket, owner)) {
     checkEntries(socket, guardSets, owner, [guardEntry(hostVethName(owner), pod.mac)]);
     parts.push(guardPart());
   }
-  if (config.ipMasq) {
+  if (config.ipMasq && !hasReferenceMasquerade(socket, owner)) {
     const entries = pod.ips.map(({ address }) => masqueradeEntry(address));
     checkEntries(socket, masqueradeSets, owner, entries);
     parts.push(masqueradePart(presentSubnets(socket)));

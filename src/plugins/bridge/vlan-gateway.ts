@@ -6,7 +6,7 @@ import { errno, failedWith } from "../../sys/errno.ts";
 import { openNetns } from "../../sys/netns.ts";
 import { type Attachment, hostVethMac, hostVethName, macForAddress } from "./attachment.ts";
 import type { ExtraConfig } from "./extra-config.ts";
-import type { Bridge, GatewayDevice } from "./host.ts";
+import { type Bridge, type GatewayDevice, refuseRouterAdvertisements } from "./host.ts";
 import { joinVlans } from "./port.ts";
 
 /**
@@ -23,6 +23,8 @@ export function ensureVlanGateway(
   const port = portOf(bridge, name);
   const found = findLink(socket, { name });
   const device = found ?? makePair(socket, { bridge, name, port, gateway });
+  refuseRouterAdvertisements(name);
+  refuseRouterAdvertisements(hostVethName(port));
   try {
     // One that another plugin made has a port of another name, and is left as it is.
     const portLink = findLink(socket, { name: hostVethName(port) });

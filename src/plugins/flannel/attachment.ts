@@ -1,6 +1,7 @@
 /** What every verb asks of a call and its configuration. */
 import { Decoder, type JsonObject } from "../../base/decode.ts";
 import { runAll } from "../../base/run-all.ts";
+import { isExecuted } from "../../cni/delegate.ts";
 import type { CniGcRequest, CniNetworkRequest, CniPlugin, CniRequest } from "../../cni/plugin.ts";
 import type { FlannelConfig } from "./config.ts";
 import { buildDelegateConfig } from "./delegate-config.ts";
@@ -32,8 +33,8 @@ export function findRebuilt(request: CniRequest | CniGcRequest, config: FlannelC
 
 /** True when no program is executed for this configuration: the delegate and the plugin of its addresses are built in. */
 export function isOurs({ builtIn }: CniRequest | CniGcRequest, json: JsonObject): boolean {
+  if (isExecuted(json)) return false;
   const delegate = new Decoder(json);
-  if (delegate.field("inProcess").boolean() === false) return false;
   const ipamType = delegate.field("ipam").field("type").string() ?? "";
   return builtIn.has(delegate.field("type").string() ?? "") && (ipamType === "" || builtIn.has(ipamType));
 }

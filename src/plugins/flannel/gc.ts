@@ -1,5 +1,7 @@
 /** GC of the flannel plugin. */
+import { Decoder, type JsonObject } from "../../base/decode.ts";
 import { runAll } from "../../base/run-all.ts";
+import { decodeConfig } from "../../cni/config.ts";
 import { CniArgs } from "../../cni/args.ts";
 import { validAttachmentKeys } from "../../cni/attachments.ts";
 import { delegateDel, delegateGc } from "../../cni/delegate.ts";
@@ -49,12 +51,18 @@ function deleteStale(request: CniGcRequest, config: FlannelConfig): void {
 }
 
 /**
- * DEL needs the interface, which upstream's files do not say. Our own plugins have freed by the list all the same; of what a
- * program has made the file is kept for the DEL that may come.
+ * DEL needs the interface, which upstream's files do not say. Our own plugins have freed by the list all the same; where they
+ * could not, and of what a program has made, the file is kept for the DEL that may come.
  */
 function forgetUnnamed(request: CniGcRequest, config: FlannelConfig): void {
   const unnamed = listStale(config.dataDir, request).filter(({ interfaceName }) => interfaceName === undefined);
-  removeFiles(unnamed.filter((state) => isOurs(request, keptConfig(state, config))).map(({ path }) => path));
+  removeFiles(unnamed.filter((state) => isFreed(request, state, keptConfig(state, config))).map(({ path }) => path));
+}
+
+function isFreed(request: CniGcRequest, { type, containerId }: State, json: JsonObject): boolean {
+  if (!isOurs(request, json)) return false;
+  const left = request.builtIn.get(type)?.stale?.({ ...request, config: decodeConfig(new Decoder(json)) }) ?? [];
+  return !left.some((stale) => stale.containerId === containerId);
 }
 
 function removeFiles(paths: readonly string[]): void {

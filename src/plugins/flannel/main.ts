@@ -1,6 +1,7 @@
 import { Decoder, type JsonObject } from "../../base/decode.ts";
+import { runAll } from "../../base/run-all.ts";
 import { Undo } from "../../base/undo.ts";
-import { withPrevResult } from "../../cni/config.ts";
+import { decodeConfig, withPrevResult } from "../../cni/config.ts";
 import { delegateAdd, delegateDel, hasPlugin } from "../../cni/delegate.ts";
 import { CniError, cniCode } from "../../cni/error.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
@@ -8,7 +9,7 @@ import type { CniResult } from "../../cni/result.ts";
 import { deleteAttachment, findRebuilt, hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
 import { decodeFlannelConfig, decodeForDelete, type FlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
-import { findState, removeState, saveState } from "./state.ts";
+import { isCertain, listStates, removeState, saveState, type State } from "./state.ts";
 import { awaitSubnetEnv } from "./subnet-env-file.ts";
 
 /** The flannel plugin: tells another plugin, bridge unless it is said otherwise, what the daemon found out. */
@@ -40,18 +41,30 @@ function addByDelegate(request: CniRequest, config: FlannelConfig, json: JsonObj
 }
 
 /**
- * Deletes with the configuration that ADD used, whatever the present one has become, and forgets it only when that has
- * succeeded. It may be gone: then the present one serves.
+ * Deletes with the configuration that ADD used, whatever the present one has become, the network's name included, and
+ * forgets it only when that has succeeded. It may be gone, or be another attachment's: then the present one serves.
  */
 function del(request: CniRequest): void {
   const config = decodeForDelete(request.config);
   const key = stateKey(request, config);
-  const state = findState(key);
-  deleteAttachment(request, () => {
-    if (state === undefined) deleteUnrecorded(request, config);
-    else delegateDel(request, state.type, keptConfig(state, config));
+  const states = listStates(key);
+  const deletions = states.map((state) => (): void => {
+    deleteAttachment(ofNetwork(request, state), () => delegateDel(request, state.type, keptConfig(state, config)));
   });
+  if (!states.some((state) => isCertain(state, key))) {
+    deletions.push(
+      () => deleteAttachment(request, () => deleteUnrecorded(request, config)),
+      // Where the states are cannot be told: then it must not be said that none is left.
+      () => request.config.decoder.field("dataDir").string(),
+    );
+  }
+  runAll(deletions);
   removeState(key);
+}
+
+/** Host ports are found by the name that the network had then. */
+function ofNetwork(request: CniRequest, { network, json }: State): CniRequest {
+  return network === request.config.name ? request : { ...request, config: decodeConfig(new Decoder(json)) };
 }
 
 /** What is wrong is said before there is a pod to take back. */

@@ -53,12 +53,20 @@ export function saveState(key: StateKey, json: JsonObject): () => void {
   };
 }
 
-/** The state of an attachment; undefined when there is none or it cannot be read as one. */
-export function findState(key: StateKey): State | undefined {
-  const further = readState(furtherPath(key), key.containerId);
-  if (further?.network === key.network) return further;
-  const first = readState(firstPath(key), key.containerId);
-  return first !== undefined && isOwn(first, key) ? first : undefined;
+/**
+ * The states of an attachment that can be read as such: nearly always one. A container has one interface of a name, so that
+ * a state is this attachment's also when its network has got another name since.
+ */
+export function listStates(key: StateKey): readonly State[] {
+  return [furtherPath(key), firstPath(key)].flatMap((path) => {
+    const state = readState(path, key.containerId);
+    return state !== undefined && isOwn(state, key) ? [state] : [];
+  });
+}
+
+/** True when a state says that it is the attachment's; upstream's says no interface, and then the network has to do. */
+export function isCertain({ network, interfaceName }: State, key: StateKey): boolean {
+  return interfaceName !== undefined || network === key.network;
 }
 
 /** Forgets an attachment, also what a killed ADD had written of it, but nothing of others. Throws a SyscallError. */
@@ -69,16 +77,19 @@ export function removeState(key: StateKey): void {
 }
 
 /**
- * The container's own file unless it is another attachment's. One that does not say which interface it is for counts as
- * this one's when it is of the same network: there a second attachment has the same configuration.
+ * The container's own file unless it is another attachment's, or says what a network of another name has given. One that
+ * does not say which interface it is for counts as this one's when it is of the same network: there a second attachment
+ * has the same configuration.
  */
 function pathToWrite(key: StateKey): string {
   const first = readState(firstPath(key), key.containerId);
-  return first === undefined || isOwn(first, key) ? firstPath(key) : furtherPath(key);
+  return first === undefined || (isOwn(first, key) && first.network === key.network)
+    ? firstPath(key)
+    : furtherPath(key);
 }
 
-function isOwn(state: State, { network, interfaceName }: StateKey): boolean {
-  return state.network === network && (state.interfaceName ?? interfaceName) === interfaceName;
+function isOwn(state: State, { interfaceName }: StateKey): boolean {
+  return (state.interfaceName ?? interfaceName) === interfaceName;
 }
 
 /** What a file says; undefined when there is none, or it cannot be read as a state. */

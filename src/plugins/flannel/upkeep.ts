@@ -3,12 +3,13 @@ import { delegateCheck, delegateStatus } from "../../cni/delegate.ts";
 import { isJsonObject } from "../../base/decode.ts";
 import type { CniNetworkRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
+import { checkWritable } from "../../sys/writable.ts";
 import { hasPorts, keptConfig, portsPlugin, stateKey } from "./attachment.ts";
 import { decodeFlannelConfig } from "./config.ts";
 import { buildDelegateConfig, delegateType } from "./delegate-config.ts";
 import { collectGarbage } from "./gc.ts";
 import { withMembers } from "./members.ts";
-import { findState } from "./state.ts";
+import { isCertain, listStates } from "./state.ts";
 import { loadSubnetEnv } from "./subnet-env-file.ts";
 
 export const flannelUpkeep: CniUpkeep = { check, gc: collectGarbage, status };
@@ -16,7 +17,9 @@ export const flannelUpkeep: CniUpkeep = { check, gc: collectGarbage, status };
 /** Hands the delegate the configuration that ADD used, with the result of today. */
 function check(request: CniRequest): void {
   const config = decodeFlannelConfig(request.config);
-  const state = findState(stateKey(request, config));
+  const key = stateKey(request, config);
+  const states = listStates(key).filter((entry) => isCertain(entry, key));
+  const state = states.find(({ network }) => network === key.network) ?? states[0];
   const json =
     state === undefined ? buildDelegateConfig(config, loadSubnetEnv(config.subnetFile)) : keptConfig(state, config);
   delegateCheck(request, state?.type ?? delegateType(config), withMembers(request, json, ["cniVersion", "prevResult"]));
@@ -28,6 +31,7 @@ function status(request: CniNetworkRequest): void {
   const [type, json] = notAvailableUnless(() => {
     const config = decodeFlannelConfig(request.config);
     if (mayMapPorts(request)) portsPlugin(request).checkConfig?.(request.config);
+    checkWritable(config.dataDir);
     return [delegateType(config), buildDelegateConfig(config, loadSubnetEnv(config.subnetFile))];
   });
   delegateStatus(request, type, json);

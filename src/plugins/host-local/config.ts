@@ -50,8 +50,12 @@ export function decodeForCheck(request: Pick<CniRequest, "config">): HostLocalCo
  * become of the ranges since. Throws a CniError or a DecodeError.
  */
 export function decodeDirectory(request: Pick<CniRequest, "config">): string {
-  const dataDir = decodeIpam(request).field("dataDir").string() ?? "";
-  return `${dataDir === "" ? defaultDataDir : dataDir}/${request.config.name}`;
+  return directoryIn(decodeIpam(request).field("dataDir").string() ?? "", request);
+}
+
+/** The directory of a network's addresses in `dataDir`; "" is the usual one. */
+export function directoryIn(dataDir: string, { config: { name } }: Pick<CniRequest, "config">): string {
+  return `${dataDir === "" ? defaultDataDir : dataDir}/${name}`;
 }
 
 function decodeIpam({ config }: Pick<CniRequest, "config">): Decoder {
@@ -110,7 +114,11 @@ function decodeRange(json: Decoder): RangeSpec {
 }
 
 function decodeSubnet(json: Decoder): Cidr {
-  return findCidr(json.string() ?? "") ?? json.fail("a subnet like 10.244.1.0/24");
+  const text = json.string() ?? "";
+  const subnet = findCidr(text);
+  // An IPv4 subnet in the form of an IPv6 address is none: the reference's mask would be of the wrong length.
+  if (subnet === undefined || (subnet.family === 4 && text.includes(":"))) json.fail("a subnet like 10.244.1.0/24");
+  return subnet;
 }
 
 /** An empty text is no address, as Go's net.IP reads it. */

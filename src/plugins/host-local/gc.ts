@@ -1,5 +1,6 @@
+import { findIp } from "../../addr/ip.ts";
 import { runAll } from "../../base/run-all.ts";
-import type { CniGcRequest, ValidAttachments } from "../../cni/plugin.ts";
+import type { CniGcRequest, StaleAddress, ValidAttachments } from "../../cni/plugin.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { removeFile } from "../../sys/file.ts";
 import { decodeDirectory } from "./config.ts";
@@ -20,6 +21,17 @@ export function freeStaleAddresses(request: CniGcRequest): void {
   if (store === undefined) return;
   const names = (listDirectory(directory) ?? []).filter(isReservationName);
   runAll(names.map((name) => (): void => freeUnlessValid(`${directory}/${name}`, request.valid)));
+}
+
+/** The addresses that GC would free, of attachments that are known by name. */
+export function listStaleAddresses(request: CniGcRequest): readonly StaleAddress[] {
+  const directory = decodeDirectory(request);
+  return (listDirectory(directory) ?? []).flatMap((name) => {
+    const address = findIp(name);
+    const owner = address === undefined ? undefined : findOwner(`${directory}/${name}`);
+    if (address === undefined || owner === undefined || owner.containerId === "") return [];
+    return isValid(owner, request.valid) ? [] : [{ ...owner, address }];
+  });
 }
 
 function freeUnlessValid(path: string, valid: ValidAttachments): void {

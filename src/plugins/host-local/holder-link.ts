@@ -24,8 +24,8 @@ export function isReservationName(name: string): boolean {
 }
 
 /**
- * Removes the links that lead to no address, as a crash leaves them. True when every address that belongs to somebody has
- * its link; the reference's have none. Throws a SyscallError.
+ * Removes the links that lead to no address, and the addresses that are nobody's, as a crash leaves them. True when every
+ * other address has its link; the reference's have none. Throws a SyscallError.
  */
 export function tidyLinks(directory: string, entries: readonly DirectoryEntry[]): boolean {
   const addresses = entries.filter(({ name }) => findIp(name) !== undefined);
@@ -33,5 +33,11 @@ export function tidyLinks(directory: string, entries: readonly DirectoryEntry[])
   const reserved = new Set(addresses.map(({ inode }) => inode));
   for (const { name, inode } of links) if (!reserved.has(inode)) removeFile(`${directory}/${name}`);
   const linked = new Set(links.map(({ inode }) => inode));
-  return addresses.every(({ name, inode }) => linked.has(inode) || findOwner(`${directory}/${name}`) === undefined);
+  let complete = true;
+  for (const { name, inode } of addresses) {
+    if (linked.has(inode)) continue;
+    if (findOwner(`${directory}/${name}`) !== undefined) complete = false;
+    else removeFile(`${directory}/${name}`);
+  }
+  return complete;
 }

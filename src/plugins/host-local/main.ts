@@ -1,11 +1,18 @@
 import { formatIp, type IpAddress } from "../../addr/ip.ts";
 import { Undo } from "../../base/undo.ts";
+import { toCniError } from "../../cni/error.ts";
 import { type CniPlugin, type CniRequest, type CniUpkeep, withUpkeep } from "../../cni/plugin.ts";
 import type { CniIp, CniResult } from "../../cni/result.ts";
 import { isAtLeast } from "../../cni/version.ts";
 import { readText } from "../../sys/file.ts";
 import { allocateNext, allocateRequested, type NumberedSet } from "./allocator.ts";
-import { decodeDirectory, decodeForCheck, decodeHostLocalConfig, decodeRequestedAddresses } from "./config.ts";
+import {
+  decodeDirectory,
+  decodeForCheck,
+  decodeHostLocalConfig,
+  decodeRequestedAddresses,
+  directoryIn,
+} from "./config.ts";
 import { findRange, type RangeSet } from "./range.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { type AddressStore, findStore, openStore } from "./store.ts";
@@ -48,13 +55,24 @@ function takeFirstOf(set: RangeSet, requested: IpAddress[]): IpAddress | undefin
 }
 
 /**
- * Frees by owner, so that neither the ranges nor the addresses asked for then have to be known. With CNI 0.2.0 and older more
- * than one address of a family is refused here too, as the reference does.
+ * Frees by owner, so that neither the ranges nor the addresses asked for then have to be known. A directory that cannot be
+ * read any more counts as absent as long as the usual one has something to free; else it is an error, since ADD may have
+ * used any. With CNI 0.2.0 and older more than one address of a family is refused here too, as the reference does.
  */
 function del(request: CniRequest): void {
-  if (!isAtLeast(request.config.cniVersion, "0.3.0")) decodeForCheck(request);
-  using store = findStore(decodeDirectory(request), request);
+  const { directory, failure } = findDirectory(request);
+  using store = findStore(directory, request);
+  if (failure !== undefined && (store === undefined || store.own.length === 0)) throw failure;
   store?.releaseOwn();
+  if (!isAtLeast(request.config.cniVersion, "0.3.0")) decodeForCheck(request);
+}
+
+function findDirectory(request: CniRequest): { readonly directory: string; readonly failure: Error | undefined } {
+  try {
+    return { directory: decodeDirectory(request), failure: undefined };
+  } catch (error) {
+    return { directory: directoryIn("", request), failure: toCniError(error) };
+  }
 }
 
 interface Wish extends NumberedSet {

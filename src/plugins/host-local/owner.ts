@@ -1,4 +1,10 @@
-/** Whose an address file is: `ID\r\nINTERFACE`, or the id alone in those of old versions; white space around is nothing. */
+/**
+ * Whose an address file is: `ID\r\nINTERFACE`, or the id alone in those of old versions; white space around is nothing.
+ *
+ * The reference makes the file before it writes to it, so that a loss of power may leave less: nothing, zeros, or the line's
+ * end without the interface. All of that is nobody's. A part of an id is taken for an id: an old version may have written
+ * it, and the address of a pod that lives must not be given away. It goes with the reservations of an earlier boot.
+ */
 import { allocate } from "../../base/bytes.ts";
 import { encodeText } from "../../base/text.ts";
 import { isCniName } from "../../cni/environment.ts";
@@ -24,7 +30,7 @@ const unknownOwner: Owner = { containerId: "", interfaceName: undefined };
 /** A file that is no plain file, or that nobody lets us read, will not be readable next time either. */
 const neverReadable = [errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM];
 
-/** Undefined for a file that holds no container's id, as one that was emptied, zeroed or torn, and for none. */
+/** Undefined for a file that holds no container's id, or not all of it, as one that was emptied, zeroed or torn, and for none. */
 export function findOwner(path: string): Owner | undefined {
   try {
     return readOwner(path);
@@ -86,5 +92,6 @@ function readOwner(path: string): Owner | undefined {
 
 function parseOwner(content: string): Owner | undefined {
   const [containerId = "", interfaceName] = content.trim().split(/\r?\n/);
-  return isCniName(containerId) ? { containerId, interfaceName } : undefined;
+  const isTorn = interfaceName === undefined ? content.startsWith(`${containerId}\r`) : interfaceName.startsWith("\0");
+  return isCniName(containerId) && !isTorn ? { containerId, interfaceName } : undefined;
 }

@@ -5,16 +5,18 @@ import { exhaustionError, notAvailableUnless } from "../../cni/status.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { readText } from "../../sys/file.ts";
 import { decodeHostLocalConfig, type HostLocalConfig } from "./config.ts";
+import { checkWritable } from "../../sys/writable.ts";
 import { findRange, formatRangeSet, type Range, type RangeSet } from "./range.ts";
 import { findStore } from "./store.ts";
 
 /**
- * STATUS: throws a CniError, code 50, for a configuration that ADD would refuse, a resolv.conf that is not there, and a
- * range set of which every address is taken.
+ * STATUS: throws a CniError, code 50, for a configuration that ADD would refuse, a directory that cannot be written to, a
+ * resolv.conf that is not there, and a range set of which every address is taken.
  */
 export function checkAvailability(request: CniNetworkRequest): void {
   const config = notAvailableUnless(() => {
     const decoded = decodeHostLocalConfig(request);
+    checkWritable(decoded.directory);
     if (decoded.resolvConf !== "") readText(decoded.resolvConf);
     return decoded;
   });

@@ -6,6 +6,7 @@
 import { findIp, formatIp, type IpAddress } from "../../addr/ip.ts";
 import { runAll } from "../../base/run-all.ts";
 import { listDirectory, listEntries, listOtherNames } from "../../sys/directory.ts";
+import { errno, failedWith } from "../../sys/errno.ts";
 import {
   createFile,
   ensureDirectory,
@@ -28,6 +29,9 @@ const addressMode = 0o600;
 /** Milliseconds; then the runtime is told to try again later. */
 const lockPatience = 10_000;
 
+/** What link(2) answers on a file system that has no hard links. */
+const noHardLinks = [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS];
+
 interface OwnFiles {
   readonly named: readonly string[];
   readonly unnamed: readonly string[];
@@ -46,7 +50,7 @@ export class AddressStore implements AddressBook, Disposable {
   readonly #link: string;
   readonly #mark: BootMark | undefined;
   /** Every address has its link. */
-  readonly #complete: boolean;
+  #complete: boolean;
   #changed = false;
   /** The holder's link was made here; it goes again unless it leads to an address. */
   #linkMade = false;
@@ -76,16 +80,16 @@ export class AddressStore implements AddressBook, Disposable {
   }
 
   /**
-   * Gives an address to the holder; false when somebody has it. Its file is complete from its first moment; one that names
-   * nobody, as a crash or a loss of power leaves it, is replaced. Throws a SyscallError.
+   * Gives an address to the holder; false when somebody has it. Its file is complete from its first moment, where the file
+   * system has hard links; one that names nobody, as a crash or a loss of power leaves it, is replaced. Throws a
+   * SyscallError.
    */
   claim(address: IpAddress): boolean {
     const path = this.#path(formatIp(address));
-    const link = this.#ensureLink();
-    if (!linkFile(link, path)) {
+    if (!this.#place(path)) {
       if (findOwner(path) !== undefined) return false;
       removeFile(path);
-      if (!linkFile(link, path)) return false;
+      if (!this.#place(path)) return false;
     }
     this.#claimed++;
     return true;
@@ -146,6 +150,20 @@ export class AddressStore implements AddressBook, Disposable {
     return tidyLinks(this.#directory, entries) && kept;
   }
 
+  /** Gives the name to the holder's file; false when something has it. */
+  #place(path: string): boolean {
+    const link = this.#ensureLink();
+    try {
+      return linkFile(link, path);
+    } catch (error) {
+      if (!failedWith(error, ...noHardLinks)) throw error;
+    }
+    // Without its link the holder finds the address by looking at every file, as the reference does.
+    this.#complete = false;
+    removeFile(link);
+    return createWhole(path, contentOf(this.#holder));
+  }
+
   /** The file of the holder's addresses, under the name of its link. */
   #ensureLink(): string {
     const path = this.#path(this.#link);
@@ -155,7 +173,7 @@ export class AddressStore implements AddressBook, Disposable {
     if (owner?.containerId === containerId && owner.interfaceName === interfaceName) return path;
     if (owner !== undefined) removeFile(path);
     this.#linkMade = true;
-    createFile(path, `${containerId}\r\n${interfaceName}`, addressMode);
+    createFile(path, contentOf(this.#holder), addressMode);
     if (this.#mark !== undefined) setMark(path, this.#mark);
     return path;
   }
@@ -197,6 +215,22 @@ export function openStore(directory: string, holder: Holder): AddressStore {
 export function findStore(directory: string, holder: Holder): AddressStore | undefined {
   using found = findFile(directory);
   return found === undefined ? undefined : openStore(directory, holder);
+}
+
+function contentOf({ containerId, interfaceName }: Holder): string {
+  return `${containerId}\r\n${interfaceName}`;
+}
+
+/** Makes a file with its content, or none; false when something has the name. */
+function createWhole(path: string, text: string): boolean {
+  try {
+    createFile(path, text, addressMode);
+    return true;
+  } catch (error) {
+    if (failedWith(error, errno.EEXIST)) return false;
+    removeFile(path);
+    throw error;
+  }
 }
 
 function lastReservedName(setIndex: number): string {

@@ -1,7 +1,7 @@
 /** CHECK, GC and STATUS of the host-local plugin. */
 import type { CniUpkeep } from "../../cni/plugin.ts";
 import { checkAddresses } from "./check.ts";
-import { freeStaleAddresses } from "./gc.ts";
+import { freeStaleAddresses, listStaleAddresses } from "./gc.ts";
 import { checkAvailability, listGateways } from "./status.ts";
 
 export const hostLocalUpkeep: CniUpkeep = {
@@ -9,4 +9,5 @@ export const hostLocalUpkeep: CniUpkeep = {
   gc: freeStaleAddresses,
   status: checkAvailability,
   gateways: listGateways,
+  stale: listStaleAddresses,
 };

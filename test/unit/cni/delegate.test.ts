@@ -149,7 +149,9 @@ test("delegateAdd() names a plugin that is nowhere, and what is no plugin's name
   const request = requestIn(directory);
   await directory.write("plain", "no program", 0o644);
   await directory.directory("folder");
-  for (const type of ["missing", "plain", "folder"]) {
+  const plain = `Cannot execute ${directory.path}/plain: permission denied (EACCES)`;
+  expect(failure(() => delegateAdd(request, "plain", json))).toBe(plain);
+  for (const type of ["missing", "folder"]) {
     const wanted = `failed to find plugin "${type}" in path [/nonexistent ${directory.path}]`;
     expect(failure(() => delegateAdd(request, type, json))).toBe(wanted);
     expect(failure(() => delegateDel(request, type, json))).toBe(wanted);

@@ -196,7 +196,7 @@ test("decodeResult() names the place of what is wrong", () => {
     [{ ips: [{}] }, '"ips[0].address"'],
     [{ ips: [{ address: "10.0.0.5/24", gateway: "x" }] }, '"ips[0].gateway"'],
     [{ routes: [{ dst: "10.0.0.0/33" }] }, '"routes[0].dst"'],
-    [{ routes: [{ dst: "10.0.0.0/8", mtu: -1 }] }, '"routes[0].mtu"'],
+    [{ routes: [{ dst: "10.0.0.0/8", mtu: 1.5 }] }, '"routes[0].mtu"'],
     [{ interfaces: {} }, '"interfaces"'],
     [{ dns: { search: "a" } }, '"dns.search"'],
   ];

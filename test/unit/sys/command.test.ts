@@ -29,12 +29,28 @@ test("runCommand() takes large texts both ways at once", () => {
   expect(runCommand(["cat"], { env: process.env, stdin: text }).stdout).toBe(text);
 });
 
-test("runCommand() throws an error with the reason's name for a program that cannot be started", async () => {
+test("runCommand() says why a program cannot be started", async () => {
   await using directory = await createTemporaryDirectory();
-  const text = await directory.write("text", "no program", 0o644);
-  for (const [path, code] of [[directory.join("missing"), "ENOENT"] as const, [text, "EACCES"] as const]) {
-    expect(() => runCommand([path], { env: {}, stdin: "" })).toThrow(expect.objectContaining({ code }));
+  const gone = "it, or the interpreter that its first line names, is not there (ENOENT)";
+  for (const [path, why] of [
+    [directory.join("missing"), gone],
+    [await directory.write("script", "#!/nonexistent/sh\n", 0o755), gone],
+    [await directory.write("text", "no program", 0o644), "permission denied (EACCES)"],
+  ] as const) {
+    expect(() => runCommand([path], { env: {}, stdin: "" })).toThrow(`Cannot execute ${path}: ${why}`);
   }
+});
+
+test("findProgram() prefers what can be executed, and finds no directory", async () => {
+  await using directory = await createTemporaryDirectory();
+  const text = await directory.write("first/one", "", 0o644);
+  await directory.write("first/two/file", "");
+  const directories = [directory.join("nowhere"), directory.join("first"), directory.join("second")];
+  expect(findProgram("one", directories)).toBe(text);
+  expect(findProgram("two", directories)).toBeUndefined();
+  const program = await directory.write("second/one", "#!/bin/sh\n", 0o755);
+  expect(findProgram("one", directories)).toBe(program);
+  expect(findProgram("o\0ne", directories)).toBeUndefined();
 });
 
 test("runCommand() waits for a program that is still being written", async () => {
