@@ -40,14 +40,16 @@ export function makeInput(seed: number, number: number, target: FuzzTarget): Fuz
   const random = new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
   const config = random.pick(seeds);
   const plugin = typeof config["type"] === "string" ? config["type"] : "";
-  const text = JSON.stringify(random.chance(0.95) ? mutateConfig(random, config) : config);
+  const isPod = random.chance(target.podShare);
+  // Most mutations are refused before the kernel is asked, so that those with a pod are spared half the time.
+  const text = JSON.stringify(random.chance(isPod ? 0.5 : 0.95) ? mutateConfig(random, config) : config);
   // Where there is a pod, flannel waits ten seconds for a file that is not there.
-  const waits = plugin === "flannel" && !text.includes('"subnetFile":"DIR/subnet.env"');
-  const environment = makeEnvironment(random, waits ? { ...target, podShare: target.podShare / 10 } : target);
+  const waits = plugin === "flannel" && !text.includes('"subnetFile":"DIR/subnet.env"') && !random.chance(0.02);
+  const environment = makeEnvironment(random, target, isPod && !waits);
   return {
     plugin,
     environment,
-    stdin: random.chance(0.12) ? mutateText(random, text) : text,
+    stdin: random.chance(isPod ? 0.03 : 0.12) ? mutateText(random, text) : text,
     subnetEnv: random.chance(0.3) ? mutateText(random, subnetEnv) : subnetEnv,
     state: random.chance(0.1)
       ? JSON.stringify(mutateJson(random, { ...config, "tartan.interface": "eth0" }))
@@ -64,11 +66,12 @@ function mutateConfig(random: Random, config: JsonObject): Json {
   return isJsonObject(mutated) ? { cniVersion: version, name, type, ...mutated } : mutated;
 }
 
-function makeEnvironment(random: Random, { netns, pod, podShare, path }: FuzzTarget): Environment {
+function makeEnvironment(random: Random, { netns, pod, path }: FuzzTarget, isPod: boolean): Environment {
   const usual: Environment = {
     CNI_COMMAND: random.pick(verbs),
-    CNI_CONTAINERID: random.pick(["c1", "c2", "c3"]),
-    CNI_NETNS: random.chance(podShare) ? pod : netns,
+    // A pod's ADD would not get far under an id to which host-local alone has given an address before.
+    CNI_CONTAINERID: random.pick(isPod ? ["c1", "c4", "c5", "c6"] : ["c1", "c2", "c3"]),
+    CNI_NETNS: isPod ? pod : netns,
     CNI_IFNAME: "eth0",
     CNI_PATH: path,
     ...(random.chance(0.3) ? { CNI_ARGS: random.pick(usualArgs) } : {}),

@@ -83,9 +83,9 @@ function tidy(number: number, input: FuzzInput, run: FuzzRun): void {
     if (deleted.exitCode !== 0) print({ problem: "DEL failed after ADD", number, input, run: deleted });
   }
   const left = listPairs();
-  if (left.length === 0) return;
-  print({ problem: `devices were left: ${left.join(" ")}`, number, input, run });
-  for (const name of left) Bun.spawnSync(["ip", "link", "delete", name]);
+  if (left.length > 0) print({ problem: `devices were left: ${left.join(" ")}`, number, input, run });
+  // Bridges stay, as they should; the gateway address of a mutated one would be in the way of every ADD from then on.
+  for (const name of [...left, ...listBridges()]) Bun.spawnSync(["ip", "link", "delete", name]);
 }
 
 /** What is left in the tables of our plugins when every ADD has been followed by its DEL. */
@@ -134,6 +134,12 @@ function writeState(text: string): void {
 function listPairs(): readonly string[] {
   const names = [...readFileSync("/proc/thread-self/net/dev", "utf8").matchAll(/^ *(veth[^\s:]*):/gm)];
   return names.map(([, name]) => name ?? "");
+}
+
+/** The bridges that the seeds name; of those that a mutation named some stay. */
+function listBridges(): readonly string[] {
+  const devices = readFileSync("/proc/thread-self/net/dev", "utf8");
+  return ["cni0", "br1", "br2"].filter((name) => devices.includes(` ${name}:`));
 }
 
 /** Files and sockets; the runtime has some of other kinds, and makes them when it likes. */
