@@ -43,13 +43,14 @@ export function makeInput(seed: number, number: number, target: FuzzTarget): Fuz
   const isPod = random.chance(target.podShare);
   // Most mutations are refused before the kernel is asked, so that those with a pod are spared half the time.
   const text = JSON.stringify(random.chance(isPod ? 0.5 : 0.95) ? mutateConfig(random, config) : config);
+  const stdin = random.chance(isPod ? 0.03 : 0.12) ? mutateText(random, text) : text;
   // Where there is a pod, flannel waits ten seconds for a file that is not there.
-  const waits = plugin === "flannel" && !text.includes('"subnetFile":"DIR/subnet.env"') && !random.chance(0.02);
+  const waits = plugin === "flannel" && !stdin.includes('"subnetFile":"DIR/subnet.env"');
   const environment = makeEnvironment(random, target, isPod && !waits);
   return {
     plugin,
     environment,
-    stdin: random.chance(isPod ? 0.03 : 0.12) ? mutateText(random, text) : text,
+    stdin,
     subnetEnv: random.chance(0.3) ? mutateText(random, subnetEnv) : subnetEnv,
     state: random.chance(0.1)
       ? JSON.stringify(mutateJson(random, { ...config, "tartan.interface": "eth0" }))
