@@ -27,6 +27,8 @@ const ways = [
 const wantedOutcomes = [
   "ADD 0",
   "ADD 1",
+  "ADD of a pair",
+  "ADD of rules",
   "DEL 0",
   "DEL 1",
   "CHECK 1",
@@ -43,26 +45,30 @@ interface Share {
   readonly count: number;
 }
 
-await describeWith(["root", "executable", "tool:unshare", "link:veth", "link:bridge"], "mutated inputs", () => {
-  for (const { way, claim, count, chunk } of ways) {
-    test(
-      `${count} ${claim}: none crashes or hangs, and what is printed is a result or an error`,
-      async () => {
-        const shares = Array.from({ length: Math.ceil(count / chunk) }, (_item, index) => index * chunk).values();
-        const problems: string[] = [];
-        const outcomes = new Map<string, number>();
-        async function runLane(): Promise<void> {
-          for (const from of shares) problems.push(...(await runShare({ way, from, count: chunk }, outcomes)));
-        }
-        await Promise.all(Array.from({ length: laneCount }, runLane));
-        if (everything) process.stdout.write(`fuzz: seed ${seed}, ${count} ${claim}: ${describe(outcomes)}\n`);
-        expect(problems).toEqual([]);
-        for (const outcome of wantedOutcomes) expect([outcome, outcomes.get(outcome) ?? 0]).not.toEqual([outcome, 0]);
-      },
-      timeoutMs,
-    );
-  }
-});
+await describeWith(
+  ["root", "executable", "tool:unshare", "tool:nft", "link:veth", "link:bridge"],
+  "mutated inputs",
+  () => {
+    for (const { way, claim, count, chunk } of ways) {
+      test(
+        `${count} ${claim}: none crashes or hangs, and what is printed is a result or an error`,
+        async () => {
+          const shares = Array.from({ length: Math.ceil(count / chunk) }, (_item, index) => index * chunk).values();
+          const problems: string[] = [];
+          const outcomes = new Map<string, number>();
+          async function runLane(): Promise<void> {
+            for (const from of shares) problems.push(...(await runShare({ way, from, count: chunk }, outcomes)));
+          }
+          await Promise.all(Array.from({ length: laneCount }, runLane));
+          if (everything) process.stdout.write(`fuzz: seed ${seed}, ${count} ${claim}: ${describe(outcomes)}\n`);
+          expect(problems).toEqual([]);
+          for (const outcome of wantedOutcomes) expect([outcome, outcomes.get(outcome) ?? 0]).not.toEqual([outcome, 0]);
+        },
+        timeoutMs,
+      );
+    }
+  },
+);
 
 /** Runs some inputs in a place of their own, adds up how they ended, and returns what was wrong. */
 async function runShare({ way, from, count }: Share, outcomes: Map<string, number>): Promise<readonly string[]> {

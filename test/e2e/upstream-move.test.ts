@@ -22,7 +22,6 @@ const needed = [
   "peer:flannel-cni",
 ] as const;
 
-const foreign = { ...upstreamPlugins, portmap: peerProgram("cni-plugins", "portmap") };
 /** Theirs alone, also while ours are in place. */
 const theirsOnly = { ptp: peerProgram("cni-plugins", "ptp") };
 
@@ -89,7 +88,7 @@ function lasts(line: string): boolean {
 }
 
 async function toUpstream(node: TestNode): Promise<void> {
-  await installForeign(node, foreign);
+  await installForeign(node, upstreamPlugins);
 }
 
 async function toOurs(node: TestNode): Promise<void> {

@@ -1,5 +1,6 @@
 import { createFaultHost } from "./host.ts";
 import type { FaultHost } from "./host.ts";
+import type { FaultNetwork } from "./networks.ts";
 
 /** How many hosts work at the same time: more do not fit on two processors. */
 const laneCount = 2;
@@ -7,15 +8,17 @@ const laneCount = 2;
 /** True in `npm run faults`: every point, every pod. `npm test` takes what a minute allows. */
 export const everything: boolean = process.env["TARTAN_FAULTS"] === "all";
 
-/** Does the work for every item, on some hosts side by side, and returns what failed. */
+/** Does the work for every item, on some hosts of a network side by side, and returns what failed. */
 export async function runLanes<T>(
+  network: FaultNetwork,
   items: readonly T[],
   work: (host: FaultHost, item: T) => Promise<readonly string[]>,
 ): Promise<readonly string[]> {
   const failures: string[] = [];
   const waiting = items.values();
   async function runLane(): Promise<void> {
-    await using host = await createFaultHost();
+    await using host = await createFaultHost(network);
+    await host.learnWholePod();
     for (const item of waiting) failures.push(...(await work(host, item)));
   }
   // Every lane is waited for, so that none works on when the test has ended.

@@ -15,6 +15,14 @@ export interface RequestPoint {
   readonly forged: string;
 }
 
+/** How many bytes strace writes over what is sent at most. */
+const mostForged = 1024;
+
+/** False for a request so far behind in what is sent that strace cannot forge it. */
+export function isForgeable({ forged }: RequestPoint): boolean {
+  return forged.length <= 2 * mostForged;
+}
+
 /** The words before a program's that write what it sends into a file. */
 export function sendTraceWords(file: string): readonly string[] {
   return ["strace", "-f", "-qq", "-o", file, "-e", "trace=sendto", "-e", "write=all"];

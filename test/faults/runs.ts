@@ -2,14 +2,25 @@ import { readFile } from "node:fs/promises";
 
 import { findErrorText, findResultAddress } from "./host.ts";
 import type { CallOptions, FaultHost, Outcome } from "./host.ts";
+import { everything } from "./lanes.ts";
+import { dualNetwork, type FaultNetwork, fusedNetwork, stockNetwork } from "./networks.ts";
 import { faultWords, parsePoints, traceWords, wasInjected } from "./strace.ts";
 import type { CallPoint, Fault } from "./strace.ts";
 
 /** A verb as it finds the host: `first` is an ADD on a node that has never had a pod. */
 export type Situation = "first ADD" | "ADD" | "DEL";
 
-/** Every situation. */
-export const situations = ["first ADD", "ADD", "DEL"] as const;
+const situations = ["first ADD", "ADD", "DEL"] as const;
+
+/** Networks with the situations that a test has time for: all in `npm run faults`. */
+export const cases: readonly (readonly [FaultNetwork, Situation])[] = [fusedNetwork, dualNetwork, stockNetwork]
+  .flatMap((network) => situations.map((situation) => [network, situation] as const))
+  .filter(([network, situation]) => everything || network === fusedNetwork || situation !== "first ADD");
+
+/** Of a list about a network: all in `npm run faults` and of the first network, else every so many-th. */
+export function sampleOf<T>(network: FaultNetwork, items: readonly T[], step: number): readonly T[] {
+  return everything || network === fusedNetwork ? items : items.filter((_item, index) => index % step === 0);
+}
 
 /** The verb of a situation. */
 export function verbOf(situation: Situation): "ADD" | "DEL" {
@@ -85,12 +96,15 @@ export async function problemsOfDelete(host: FaultHost, options: CallOptions = {
   return [...ended, ...strays.map((line) => `left after DEL: ${line}`)];
 }
 
-/** What is wrong with an ADD and a DEL that meet no fault. */
-export async function problemsOfNextPod(host: FaultHost): Promise<readonly string[]> {
+/**
+ * What is wrong with an ADD and a DEL that meet no fault; with `look`, which takes longer than both, also whether the pod
+ * has all that one has. host.learnWholePod() is called before.
+ */
+export async function problemsOfNextPod(host: FaultHost, look: boolean = everything): Promise<readonly string[]> {
   const { exitCode, stdout, stderr } = await host.call("ADD");
-  const works = exitCode === 0 && findResultAddress(stdout) !== undefined;
-  const added = works ? [] : [`the next ADD ended with ${exitCode}: ${stdout}${stderr}`];
-  return [...added, ...(await problemsOfDelete(host))];
+  const added = exitCode === 0 ? [] : [`it ended with ${exitCode}: ${stdout}${stderr}`];
+  if (look && exitCode === 0) added.push(...(await host.problemsOfPod(stdout)));
+  return [...added.map((problem) => `the next ADD: ${problem}`), ...(await problemsOfDelete(host))];
 }
 
 /** What is wrong with an answer: a result when it succeeded, else a CNI error. */

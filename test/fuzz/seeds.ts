@@ -22,8 +22,105 @@ const ipam = {
 
 const common = { cniVersion: "1.1.0", name: "n", "cni.dev/valid-attachments": [{ containerID: "c2", ifname: "eth0" }] };
 
+/** The same result as older versions have it. */
+const olderResult = {
+  cniVersion: "0.4.0",
+  interfaces: [{ name: "cni0" }, { name: "veth1" }, { name: "eth0", sandbox: "/nonexistent" }],
+  ips: [
+    { version: "4", interface: 2, address: "10.1.2.2/24", gateway: "10.1.2.1" },
+    { version: "6", interface: 2, address: "fd00:1::2/64", gateway: "fd00:1::1" },
+  ],
+  routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0", gw: "fd00:1::1" }],
+};
+const oldestResult = {
+  cniVersion: "0.2.0",
+  ip4: { ip: "10.1.2.2/24", gateway: "10.1.2.1", routes: [{ dst: "0.0.0.0/0" }] },
+  ip6: { ip: "fd00:1::2/64", gateway: "fd00:1::1", routes: [{ dst: "::/0" }] },
+};
+
+const portMappings = [
+  { hostPort: 8080, containerPort: 80, protocol: "tcp" },
+  { hostPort: 5353, containerPort: 53, protocol: "udp", hostIP: "127.0.0.1" },
+  { hostPort: 8081, containerPort: 80, protocol: "TCP", hostIP: "::" },
+];
+
+const twoFamilies = [...ipam.ranges, [{ subnet: "fd00:1::/64" }]];
+
+/** Those that reach rules, mappings, VLANs and addresses that are asked for. */
+const furtherSeeds: readonly JsonObject[] = [
+  { ...common, type: "portmap", prevResult, runtimeConfig: { portMappings } },
+  { ...common, cniVersion: "0.4.0", type: "portmap", prevResult: olderResult, runtimeConfig: { portMappings } },
+  {
+    ...common,
+    cniVersion: "0.2.0",
+    type: "portmap",
+    backend: "nftables",
+    snat: true,
+    masqAll: true,
+    markMasqBit: 14,
+    prevResult: oldestResult,
+    runtimeConfig: { portMappings },
+  },
+  {
+    ...common,
+    type: "bridge",
+    mtu: 1450,
+    isDefaultGateway: true,
+    hairpinMode: true,
+    ipMasq: true,
+    ipMasqBackend: "nftables",
+    macspoofchk: true,
+    ipam: { ...ipam, ranges: twoFamilies },
+  },
+  {
+    ...common,
+    cniVersion: "0.4.0",
+    type: "bridge",
+    isGateway: true,
+    ipMasq: true,
+    args: { cni: { ips: ["10.1.2.30"], mac: "02:00:00:00:00:01" } },
+    runtimeConfig: { ips: ["fd00:1::30/64"], mac: "02:00:00:00:00:02" },
+    ipam: { ...ipam, ranges: twoFamilies },
+    prevResult: olderResult,
+  },
+  {
+    ...common,
+    type: "bridge",
+    bridge: "br2",
+    vlan: 100,
+    vlanTrunk: [{ id: 101 }, { minID: 200, maxID: 210 }],
+    preserveDefaultVlan: true,
+    macspoofchk: true,
+    ipam,
+  },
+  {
+    ...common,
+    type: "flannel",
+    subnetFile: "DIR/subnet.env",
+    dataDir: "DIR/flannel",
+    ipam: { dataDir: "DIR/networks" },
+    delegate: { hairpinMode: true, isDefaultGateway: true, ipMasq: true, macspoofchk: true },
+    capabilities: { portMappings: true },
+    runtimeConfig: { portMappings },
+    prevResult,
+  },
+  {
+    ...common,
+    cniVersion: "0.3.1",
+    type: "flannel",
+    subnetFile: "DIR/subnet.env",
+    dataDir: "DIR/flannel",
+    ipam: { dataDir: "DIR/networks" },
+    delegate: { isDefaultGateway: true, ipMasq: true },
+    masqAll: true,
+    runtimeConfig: { portMappings },
+    prevResult: { ...olderResult, cniVersion: "0.3.1" },
+  },
+];
+
 /** Configurations by plugin. */
 export const seeds: readonly JsonObject[] = [
+  ...furtherSeeds,
   { ...common, type: "loopback", prevResult },
   { ...common, type: "portmap", prevResult, runtimeConfig: { portMappings: [] } },
   { ...common, type: "host-local", ipam },

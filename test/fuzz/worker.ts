@@ -31,21 +31,29 @@ const timeoutMs = 60_000;
 const [outside = "", way = "", seed = "", from = "", count = ""] = process.argv.slice(2);
 const directory = `${outside}/run`;
 const plugins = builtInPlugins();
-const target: FuzzTarget = way === "here" ? { netns: "/nonexistent", path: "/nonexistent" } : usualTarget();
+const target: FuzzTarget = way === "here" ? targetHere() : usualTarget();
 const outcomes = new Map<string, number>();
 const at = openSync(`${outside}/at`, "w");
-const descriptors = countDescriptors();
+const descriptors = openLinks().length;
 for (let number = Number(from); number < Number(from) + Number(count); number++) {
   writeSync(at, `${number}\n`, 0);
   tryInput(number);
 }
 closeSync(at);
 // One netlink socket is kept (firewall/kept-socket.ts), however many inputs there were; `at` is closed.
-if (way === "here" && countDescriptors() > descriptors) print({ problem: "descriptors were left open" });
+if (way === "here" && openLinks().length > descriptors)
+  print({ problem: "descriptors were left open", open: openLinks() });
+// After the descriptors: those of a child are closed when Bun likes.
+const elements = countElements();
+if (elements > 0) print({ problem: `${elements} elements of pods were left in nf_tables` });
 print({ outcomes: Object.fromEntries(outcomes) });
 
+function targetHere(): FuzzTarget {
+  return { netns: "/nonexistent", pod: `${directory}/pod`, podShare: 0.08, path: "/nonexistent" };
+}
+
 function usualTarget(): FuzzTarget {
-  return { netns: `${directory}/pod`, path: `${directory}/plugins` };
+  return { netns: `${directory}/pod`, pod: `${directory}/pod`, podShare: 1, path: `${directory}/plugins` };
 }
 
 function tryInput(number: number): void {
@@ -57,24 +65,33 @@ function tryInput(number: number): void {
   const { user, system } = process.cpuUsage(started);
   const problem = user + system > slowMs * 1000 ? "it took too long" : findFault(input.environment["CNI_COMMAND"], run);
   const command = input.environment["CNI_COMMAND"] ?? "";
-  const key = `${verbs.includes(command) ? command : "other"} ${run.exitCode}`;
-  outcomes.set(key, (outcomes.get(key) ?? 0) + 1);
+  tally(`${verbs.includes(command) ? command : "other"} ${run.exitCode}`);
   if (problem !== undefined) print({ problem, number, input, run });
-  else if (way !== "here") tidy(number, input, run);
+  else if (command === "ADD") tidy(number, input, run);
 }
 
-/** After an executed one: a failed ADD has left no device, and what a successful one made a DEL removes. */
+function tally(outcome: string): void {
+  outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+}
+
+/** Addresses of host-local's stay, so that its pool fills; all else a DEL removes. A failed ADD has left no device. */
 function tidy(number: number, input: FuzzInput, run: FuzzRun): void {
-  const { CNI_COMMAND: command } = input.environment;
-  if (command !== "ADD") return;
-  if (run.exitCode === 0) {
+  if (run.exitCode === 0 && input.plugin !== "host-local") {
+    if (listPairs().length > 0) tally("ADD of a pair");
+    if (/"(?:hostPort|ipMasq":true|macspoofchk":true)/i.test(input.stdin)) tally("ADD of rules");
     const deleted = runInput({ ...input, environment: { ...input.environment, CNI_COMMAND: "DEL" } });
     if (deleted.exitCode !== 0) print({ problem: "DEL failed after ADD", number, input, run: deleted });
   }
   const left = listPairs();
-  if (left.length === 0) return;
-  print({ problem: `devices were left: ${left.join(" ")}`, number, input, run });
-  for (const name of left) Bun.spawnSync(["ip", "link", "delete", name]);
+  if (left.length > 0) print({ problem: `devices were left: ${left.join(" ")}`, number, input, run });
+  // Bridges stay, as they should; the gateway address of a mutated one would be in the way of every ADD from then on.
+  for (const name of [...left, ...listBridges()]) Bun.spawnSync(["ip", "link", "delete", name]);
+}
+
+/** What is left in the tables of our plugins when every ADD has been followed by its DEL. */
+function countElements(): number {
+  const { stdout } = Bun.spawnSync(["nft", "list", "ruleset"]);
+  return [...stdout.toString().matchAll(/elements = \{([^{}]*)\}/g)].flatMap(([, text = ""]) => text.split(",")).length;
 }
 
 function runInput(input: FuzzInput): FuzzRun {
@@ -119,13 +136,19 @@ function listPairs(): readonly string[] {
   return names.map(([, name]) => name ?? "");
 }
 
+/** The bridges that the seeds name; of those that a mutation named some stay. */
+function listBridges(): readonly string[] {
+  const devices = readFileSync("/proc/thread-self/net/dev", "utf8");
+  return ["cni0", "br1", "br2"].filter((name) => devices.includes(` ${name}:`));
+}
+
 /** Files and sockets; the runtime has some of other kinds, and makes them when it likes. */
-function countDescriptors(): number {
+function openLinks(): readonly string[] {
   const links = readdirSync("/proc/self/fd").map((name) => {
     const path = `/proc/self/fd/${name}`;
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined ? readlinkSync(path) : "";
   });
-  return links.filter((link) => link.startsWith("/") || link.startsWith("socket:")).length;
+  return links.filter((link) => link.startsWith("/") || link.startsWith("socket:"));
 }
 
 function print(value: unknown): void {

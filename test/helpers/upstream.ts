@@ -8,6 +8,7 @@ export const upstreamPlugins: Readonly<Record<string, string>> = {
   bridge: peerProgram("cni-plugins", "bridge"),
   "host-local": peerProgram("cni-plugins", "host-local"),
   loopback: peerProgram("cni-plugins", "loopback"),
+  portmap: peerProgram("cni-plugins", "portmap"),
   ptp: peerProgram("cni-plugins", "ptp"),
   static: peerProgram("cni-plugins", "static"),
 };

@@ -4,6 +4,10 @@ import { wrongEnvironments } from "./environment.ts";
 import { wrongFlannels } from "./flannel.ts";
 import { wrongHostLocals } from "./host-local.ts";
 import type { WrongInput } from "./input.ts";
+import { wrongNetworkVerbs } from "./network-verbs.ts";
+import { wrongPodVerbs } from "./pod-verbs.ts";
+import { wrongPortMappings } from "./port-mappings.ts";
+import { wrongPortmaps } from "./portmap.ts";
 import { wrongResults } from "./result.ts";
 import { wrongSubnetFiles } from "./subnet-env.ts";
 
@@ -16,4 +20,8 @@ export const wrongInputs: readonly WrongInput[] = [
   ...wrongFlannels,
   ...wrongSubnetFiles,
   ...wrongResults,
+  ...wrongPortmaps,
+  ...wrongPortMappings,
+  ...wrongPodVerbs,
+  ...wrongNetworkVerbs,
 ];

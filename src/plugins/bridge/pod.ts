@@ -37,7 +37,8 @@ export function configurePod(netns: Netns, addressing: PodAddressing): void {
     using socket = new NetlinkSocket();
     const link = findLink(socket, { name: addressing.interfaceName });
     if (link === undefined) throw new Error(`Cannot find ${addressing.interfaceName} in ${netns.path}: it vanished`);
-    writeSettings(addressing);
+    // What has no addresses of ours is somebody else's to set up, as with the reference.
+    if (addressing.ips.length > 0) writeSettings(addressing);
     const interfaceIndex = link.index;
     const { ips, routes, detectDuplicates } = addressing;
     const start = [

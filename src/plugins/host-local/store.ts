@@ -167,6 +167,8 @@ export class AddressStore implements AddressBook, Disposable {
   /** The file of the holder's addresses, under the name of its link. */
   #ensureLink(): string {
     const path = this.#path(this.#link);
+    // A second one would make the address claimed before lose its name, should this one not be readable for once.
+    if (this.#claimed > 0) return path;
     const { containerId, interfaceName } = this.#holder;
     this.#changed = true;
     const owner = findOwner(path);

@@ -1,0 +1,147 @@
+/** What each plugin says of GC and STATUS. */
+import { inputOf, type WrongCall } from "./call.ts";
+import type { WrongInput } from "./input.ts";
+
+const calls: readonly WrongCall[] = [
+  [
+    "portmap",
+    "GC",
+    {},
+    '7 missing "cni.dev/valid-attachments": without the list of what is in use nothing can be freed',
+  ],
+  [
+    "flannel",
+    "GC",
+    {},
+    '7 missing "cni.dev/valid-attachments": without the list of what is in use nothing can be freed',
+  ],
+  [
+    "bridge",
+    "GC",
+    {},
+    '7 missing "cni.dev/valid-attachments": without the list of what is in use nothing can be freed',
+  ],
+  [
+    "host-local",
+    "GC",
+    {},
+    '7 missing "cni.dev/valid-attachments": without the list of what is in use nothing can be freed',
+  ],
+  [
+    "loopback",
+    "GC",
+    {},
+    '7 missing "cni.dev/valid-attachments": without the list of what is in use nothing can be freed',
+  ],
+  [
+    "portmap",
+    "GC",
+    { "cni.dev/valid-attachments": 5 },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments": it must be a list, and is the number 5',
+  ],
+  [
+    "flannel",
+    "GC",
+    { "cni.dev/valid-attachments": 5 },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments": it must be a list, and is the number 5',
+  ],
+  [
+    "bridge",
+    "GC",
+    { "cni.dev/valid-attachments": 5 },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments": it must be a list, and is the number 5',
+  ],
+  [
+    "host-local",
+    "GC",
+    { "cni.dev/valid-attachments": 5 },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments": it must be a list, and is the number 5',
+  ],
+  [
+    "loopback",
+    "GC",
+    { "cni.dev/valid-attachments": 5 },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments": it must be a list, and is the number 5',
+  ],
+  [
+    "portmap",
+    "GC",
+    { "cni.dev/valid-attachments": [{}] },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments[0]": it must be an attachment with "containerID" and "ifname", and is an object',
+  ],
+  [
+    "flannel",
+    "GC",
+    { "cni.dev/valid-attachments": [{}] },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments[0]": it must be an attachment with "containerID" and "ifname", and is an object',
+  ],
+  [
+    "bridge",
+    "GC",
+    { "cni.dev/valid-attachments": [{}] },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments[0]": it must be an attachment with "containerID" and "ifname", and is an object',
+  ],
+  [
+    "host-local",
+    "GC",
+    { "cni.dev/valid-attachments": [{}] },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments[0]": it must be an attachment with "containerID" and "ifname", and is an object',
+  ],
+  [
+    "loopback",
+    "GC",
+    { "cni.dev/valid-attachments": [{}] },
+    '7 failed to parse the valid attachments: Cannot read "cni.dev/valid-attachments[0]": it must be an attachment with "containerID" and "ifname", and is an object',
+  ],
+  ["bridge", "GC", { cniVersion: "1.0.0" }, "1 config version does not allow GC"],
+  ["bridge", "GC", { name: "" }, "7 missing network name"],
+  ["bridge", "GC", { cniVersion: "2" }, "1 plugin version does not allow GC"],
+  ["bridge", "STATUS", { cniVersion: "1.0.0" }, "1 config version does not allow STATUS"],
+  ["bridge", "STATUS", { name: "" }, "7 missing network name"],
+  ["bridge", "STATUS", { cniVersion: "2" }, "1 plugin version does not allow STATUS"],
+  ["flannel", "GC", { cniVersion: "1.0.0" }, "1 config version does not allow GC"],
+  ["flannel", "GC", { name: "" }, "7 missing network name"],
+  ["flannel", "GC", { cniVersion: "2" }, "1 plugin version does not allow GC"],
+  ["flannel", "STATUS", { cniVersion: "1.0.0" }, "1 config version does not allow STATUS"],
+  ["flannel", "STATUS", { name: "" }, "7 missing network name"],
+  ["flannel", "STATUS", { cniVersion: "2" }, "1 plugin version does not allow STATUS"],
+  ["host-local", "GC", { cniVersion: "1.0.0" }, "1 config version does not allow GC"],
+  ["host-local", "GC", { name: "" }, "7 missing network name"],
+  ["host-local", "GC", { cniVersion: "2" }, "1 plugin version does not allow GC"],
+  ["host-local", "STATUS", { cniVersion: "1.0.0" }, "1 config version does not allow STATUS"],
+  ["host-local", "STATUS", { name: "" }, "7 missing network name"],
+  ["host-local", "STATUS", { cniVersion: "2" }, "1 plugin version does not allow STATUS"],
+  ["portmap", "GC", { cniVersion: "1.0.0" }, "1 config version does not allow GC"],
+  ["portmap", "GC", { name: "" }, "7 missing network name"],
+  ["portmap", "GC", { cniVersion: "2" }, "1 plugin version does not allow GC"],
+  ["portmap", "STATUS", { cniVersion: "1.0.0" }, "1 config version does not allow STATUS"],
+  ["portmap", "STATUS", { name: "" }, "7 missing network name"],
+  ["portmap", "STATUS", { cniVersion: "2" }, "1 plugin version does not allow STATUS"],
+  [
+    "bridge",
+    "GC",
+    { ipam: 5, "cni.dev/valid-attachments": [] },
+    '7 Cannot read "ipam": it must be an object, and is the number 5',
+  ],
+  [
+    "flannel",
+    "GC",
+    { ipam: 5, "cni.dev/valid-attachments": [] },
+    '7 failed to load flannel netconf file: failed to load netconf: Cannot read "ipam": it must be an object, and is the number 5',
+  ],
+  [
+    "host-local",
+    "GC",
+    { ipam: 5, "cni.dev/valid-attachments": [] },
+    '7 Cannot read "ipam": it must be an object, and is the number 5',
+  ],
+  [
+    "flannel",
+    "GC",
+    { "cni.dev/valid-attachments": [], delegate: 5 },
+    '7 failed to load flannel netconf file: failed to load netconf: Cannot read "delegate": it must be an object, and is the number 5',
+  ],
+];
+
+/** Wrong inputs to them. */
+export const wrongNetworkVerbs: readonly WrongInput[] = calls.map(inputOf);
