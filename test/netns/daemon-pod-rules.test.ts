@@ -6,7 +6,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
 import { createKeptHost, flush, nft, podConfig } from "../helpers/kept-host.ts";
 import { startMirror } from "../helpers/mirror.ts";
-import { podElements } from "../helpers/nftables.ts";
+import { podElements, ruleset } from "../helpers/nftables.ts";
 import type { TestNetns } from "../helpers/netns.ts";
 import { mapping, outsideAddress } from "../helpers/port-host.ts";
 import { describeWith } from "../helpers/require.ts";
@@ -162,6 +162,25 @@ await describeWith(["root", "executable", "tool:nft", "link:vxlan", "link:veth"]
     await Bun.sleep(settleMs);
     expect(await tables(netns)).toMatch(/^\s*$/);
     expect(kept.log).not.toMatch(/ tartan\b.*repaired/);
+  }, 30_000);
+
+  test("makes an earlier version's table anew at its start, also one without elements", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using kept = await createKeptHost(plugins);
+    const { host } = kept;
+    const { netns } = host;
+    const pod = await kept.addPod(8080);
+    await host.delete(podConfig(host, 8080), { pod });
+    expect(await podElements(netns)).toEqual([]);
+    const [made, wanted] = [await ruleset(netns), await tables(netns)];
+    const earlier = made.replaceAll("priority dstnat + 1;", "priority dstnat;");
+    expect(earlier).not.toBe(made);
+    await nft(netns, ["flush ruleset", earlier]);
+    await kept.startDaemon(plugins);
+    await waitUntil("the log tells of it", () => /chain prerouting .* another hook.*: repaired/.test(kept.log));
+    expect(await tables(netns)).toBe(wanted);
+    await kept.addPod(8081);
+    expect(await kept.answers(8081)).toBe(`web8081 ${outsideAddress[4]}`);
   }, 30_000);
 
   test("brings back what went while events were lost, and not what a plugin deleted meanwhile", async () => {

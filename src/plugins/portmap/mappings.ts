@@ -11,7 +11,7 @@ import { hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host
 import { decodeHostPort, type HostPort, hostPortSets, portEntry, type PortForward } from "../../firewall/host-ports.ts";
 import { isStaleOwner, type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, HeldError, takeEntries } from "../../firewall/pod-sets.ts";
-import { findDamage, podTable, sweepSets } from "../../firewall/pod-table.ts";
+import { findDamage, sweepSets } from "../../firewall/pod-table.ts";
 import { inNfTables } from "../../firewall/netfilter-socket.ts";
 import { findReferencePort } from "../../firewall/reference-ports.ts";
 import { removeReferencePorts } from "../../firewall/reference.ts";
@@ -72,8 +72,7 @@ function check(request: CniRequest): void {
   if (forwards.length === 0) return;
   checkEntries(netfilter, hostPortSets, ownerOf(request, prevResult), forwards.map(portEntry));
   const damaged = findDamage(netfilter, hostPortPart(presentBits(netfilter)));
-  if (damaged !== undefined)
-    throw new Error(`chain ${damaged} of table ${podTable.name} has not the rules it should have`);
+  if (damaged !== undefined) throw new Error(damaged);
   if (localDevice !== undefined && findSysctl(localnetKey(localDevice)) !== "1") {
     throw new Error(`${localnetKey(localDevice)} is not 1, which host ports on 127.0.0.1 need`);
   }
