@@ -183,6 +183,33 @@ await describeWith(["root", "executable", "tool:nft", "link:vxlan", "link:veth"]
     expect(await kept.answers(8081)).toBe(`web8081 ${outsideAddress[4]}`);
   }, 30_000);
 
+  test("removes what a saved ruleset brings back of a pod that is gone, and nothing of one that is there", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using kept = await createKeptHost(plugins);
+    const { host } = kept;
+    const { netns } = host;
+    await kept.startDaemon(plugins);
+    await kept.addPod(8080);
+    const remaining = await podElements(netns);
+    const gone = await kept.addPod(8081);
+    // Nobody knows a device of this one.
+    await nft(netns, [
+      'add element inet tartan ports4 { tcp . 9999 comment "tartan cbr0 other eth0 -" : 10.244.1.9 . 9 }',
+    ]);
+    const saved = await ruleset(netns);
+    await host.delete(podConfig(host, 8081), { pod: gone });
+    await nft(netns, ["flush ruleset", saved]);
+    expect((await podElements(netns)).join("\n")).toContain("8081");
+    const left = [...remaining, "inet ports4: tcp . 9999 : 10.244.1.9 . 9"].toSorted();
+    expect(await eventually(() => podElements(netns), left, 6000)).toEqual(left);
+    expect(kept.log).toMatch(/\d+ elements of pods that are gone in table inet tartan \(veth\w+\): removed/);
+    expect(kept.log).toMatch(/\d+ elements of pods that are gone in table bridge tartan \(veth\w+\): removed/);
+    await Bun.sleep(settleMs);
+    expect(await podElements(netns)).toEqual(left);
+    expect(await kept.answers(8080)).toBe(`web8080 ${outsideAddress[4]}`);
+    expect(kept.log).not.toMatch(/^error/m);
+  }, 30_000);
+
   test("brings back what went while events were lost, and not what a plugin deleted meanwhile", async () => {
     await using plugins = await createExecutableDirectory();
     await using kept = await createKeptHost(plugins);
