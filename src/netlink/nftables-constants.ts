@@ -14,6 +14,7 @@ export const NF_INET_FORWARD = 2;
 export const NF_INET_LOCAL_OUT = 3;
 export const NF_INET_POST_ROUTING = 4;
 export const NF_DROP = 0;
+export const NF_QUEUE = 3;
 export const NF_ACCEPT = 1;
 
 /** include/uapi/linux/netfilter_ipv4.h */
