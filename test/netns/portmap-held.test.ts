@@ -36,6 +36,11 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
         " interface eth0 of network cbr0, which is still there",
     );
     expect(await podElements(host.netns)).toEqual(before);
+    // What it had before a refused ADD it still has.
+    const own = portmapConfig(two.result, [mapping(7070, 70)]);
+    expect(await run(place, "ADD", two, own)).toBe("ok");
+    expect(await run(place, "ADD", two, portmapConfig(two.result, both))).toStartWith("11 ");
+    expect(await run(place, "CHECK", two, own)).toBe("ok");
     // The runtime lost it: its namespace goes, and with that its device; nobody calls DEL.
     await host.netns.ip("link", "delete", String(findVeth(one.result)));
     expect(await run(place, "ADD", two, portmapConfig(two.result, both))).toBe("ok");
