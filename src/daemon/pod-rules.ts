@@ -57,8 +57,9 @@ export class PodRules implements Disposable {
 
   #look(): number | undefined {
     const now = performance.now();
-    const { repaired, failed, next } = this.keeper.look();
+    const { repaired, removed, failed, next } = this.keeper.look();
     this.#missing = failed;
+    for (const text of removed) this.#log.warn(`${text}: removed`);
     for (const text of repaired) this.#log.warn(`${text}: repaired`);
     for (const text of failed) if (this.#trouble.fail(troubleKey, text, now)) this.#log.error(text);
     if (failed.length === 0) this.#trouble.forget(troubleKey);

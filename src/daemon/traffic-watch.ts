@@ -1,7 +1,9 @@
-import { FirewallEvents } from "../firewall/relevance.ts";
+import { podTables } from "../firewall/pod-events.ts";
+import { FirewallEvents, watchedTables } from "../firewall/relevance.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
 import type { Reply } from "../netlink/message.ts";
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
+import { tableFilter } from "../netlink/table-filter.ts";
 import type { PodRules } from "./pod-rules.ts";
 import { LookSchedule } from "./schedule.ts";
 import type { Traffic } from "./traffic.ts";
@@ -34,6 +36,7 @@ export class TrafficWatch implements Disposable {
     const filter = new FirewallEvents();
     const { keeper } = pods;
     const listener = {
+      filter: tableFilter([...watchedTables, ...podTables.map(({ name }) => name)]),
       concerned: (datagram: Uint8Array): boolean => {
         if (!this.#schedule.asked && filter.concerns(datagram, traffic.port)) this.#schedule.ask();
         return keeper.events.mayConcern(datagram);

@@ -2,7 +2,7 @@ import { families } from "../addr/ip.ts";
 import { BackOff } from "../base/back-off.ts";
 import { applyFirewall, type FirewallOutcome, hasFirewalld } from "../firewall/firewall.ts";
 import type { FirewallSettings } from "../firewall/flannel-table.ts";
-import { listLegacyRemains } from "../firewall/legacy.ts";
+import { listLegacyAdvice } from "../firewall/legacy.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { SyscallError } from "../sys/errno.ts";
 import type { Log } from "../sys/log.ts";
@@ -99,8 +99,10 @@ export class Traffic {
   #tellLegacy(): void {
     if (this.#legacyTold || !this.#settled) return;
     this.#legacyTold = true;
-    for (const { chain, command } of families.flatMap(listLegacyRemains)) {
-      this.#log.warn(`chain ${chain} of upstream's flanneld is in iptables-legacy; to remove it: ${command}`);
+    for (const family of families) {
+      const wanted = this.#settings.find((settings) => settings.family === family);
+      const network = wanted?.forward === true ? wanted.pods?.network : undefined;
+      for (const text of listLegacyAdvice(family, network)) this.#log.warn(text);
     }
   }
 }

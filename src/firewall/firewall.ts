@@ -1,3 +1,4 @@
+import type { Family } from "../addr/ip.ts";
 import { errorText } from "../base/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { NFPROTO_INET } from "../netlink/nftables-constants.ts";
@@ -8,7 +9,7 @@ import { SyscallError } from "../sys/errno.ts";
 import { type FirewallSettings, planFlannelTable } from "./flannel-table.ts";
 import { findHostForward, planHostForward } from "./host-forward.ts";
 import { planRepair, readTable, type Repair } from "./table.ts";
-import { listUpstreamChains, planRemoval } from "./upstream.ts";
+import { listUpstreamChains, planRemoval, upstreamForwardChain } from "./upstream.ts";
 
 /** What one comparison came to, in lines for people. */
 export interface FirewallOutcome {
@@ -41,13 +42,15 @@ export function applyFirewall(socket: NetlinkSocket, settings: FirewallSettings)
   });
   const failed = [...own.failed, ...host.failed];
   // Upstream's chains go only when ours are in force: no packet finds neither. Where nothing is ours, they are not either.
-  const rest = failed.length > 0 || pods === undefined ? [] : removeUpstreamChains(socket, settings);
+  // Where the host keeps ours from doing what upstream's chain does, that one stays.
+  const rest =
+    failed.length > 0 || pods === undefined ? [] : removeUpstreamChains(socket, family, obstacle !== undefined);
   return {
     repaired: [...own.done, ...host.done],
     removed: rest.flatMap(({ done }) => done),
     failed,
     notRemoved: rest.flatMap((part) => part.failed),
-    obstacles: obstacle === undefined ? [] : [obstacle],
+    obstacles: obstacle === undefined ? [] : [`${obstacle}${keptText(socket, settings)}`],
   };
 }
 
@@ -62,8 +65,15 @@ interface Part {
   readonly failed: readonly string[];
 }
 
-function removeUpstreamChains(socket: NetlinkSocket, { family }: FirewallSettings): readonly Part[] {
-  const found = listUpstreamChains(socket, family);
+function keptText(socket: NetlinkSocket, { family }: FirewallSettings): string {
+  const kept = listUpstreamChains(socket, family).some(({ chain }) => chain === upstreamForwardChain);
+  return kept ? `; chain ${upstreamForwardChain} of upstream's flanneld, which lets some of them pass, stays` : "";
+}
+
+function removeUpstreamChains(socket: NetlinkSocket, family: Family, keepForward: boolean): readonly Part[] {
+  const found = listUpstreamChains(socket, family).filter(
+    ({ chain }) => !keepForward || chain !== upstreamForwardChain,
+  );
   return found.map(({ table, chain }) =>
     attempt(socket, () => {
       const now = listUpstreamChains(socket, family).find(

@@ -12,7 +12,7 @@ import { addRule, deleteRule, type Table, tableFamily, tableText } from "../netl
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { acceptRules } from "./flannel-table.ts";
 import { commentOf, findNetworkMatch, findUnconditionalVerdict, verdictOf } from "./match.ts";
-import { forwardComment, isOrdinaryRule } from "./ordinary-rule.ts";
+import { forwardComment, isOrdinaryRule, silentExpressions, silentTargets } from "./ordinary-rule.ts";
 import type { Side } from "./packet-match.ts";
 import type { Repair } from "./table.ts";
 import { upstreamForwardChain } from "./upstream.ts";
@@ -137,11 +137,25 @@ function ends(rule: FoundRule): boolean {
   return verdict.code === n.NF_ACCEPT || verdict.code === n.NFT_RETURN;
 }
 
-/** The chain of others that a rule sends packets to. */
+/** To whom of others a rule hands packets, be it to some extent unknown: what stands behind that was not asked for. */
 function jumpOf(rule: FoundRule): string | undefined {
   const verdict = verdictOf(rule);
-  return verdict?.chain === upstreamForwardChain ? undefined : verdict?.chain;
+  if (verdict?.chain !== undefined) return verdict.chain === upstreamForwardChain ? undefined : verdict.chain;
+  // A queue's number is in the upper half.
+  if (verdict !== undefined && verdict.code > 0 && (verdict.code & 0xff) === n.NF_QUEUE) return "a queue";
+  for (const { name, values } of rule.expressions) {
+    const [subject] = values;
+    const text = typeof subject === "string" ? subject : "?";
+    if (name === "lookup" && values[2] !== undefined) return `the chains of map ${text}`;
+    if (name === "target" && !silentTargets.includes(text)) return `target ${text}`;
+    if (!knownExpressions.has(name)) return `expression ${name}`;
+  }
+  return undefined;
 }
+
+const knownExpressions: ReadonlySet<string> = new Set(
+  silentExpressions.concat("cmp", "lookup", "range", "immediate", "match", "target"),
+);
 
 function countTexts(changes: readonly { readonly problem: string }[]): string {
   const texts = ["added", "removed"].flatMap((word) => {

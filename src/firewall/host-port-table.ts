@@ -39,6 +39,7 @@ import {
   netfilterFamily,
 } from "./packet-match.ts";
 import { indexKey, interfaceBytes } from "./pod-sets.ts";
+import type { ChainShape } from "./pod-shape.ts";
 import { planPart, podTable, type TablePart } from "./pod-table.ts";
 
 /** include/uapi/linux/netfilter/nf_conntrack_common.h */
@@ -52,6 +53,22 @@ const rewritePriority = n.NF_IP_PRI_NAT_DST + 1;
 /** Words of the registers behind an interface's name. */
 const behindInterface = 4;
 const loopback = parseCidr("127.0.0.0/8");
+
+const policy = n.NF_ACCEPT;
+const hooks = {
+  prerouting: { type: "nat", number: n.NF_INET_PRE_ROUTING, priority: rewritePriority, policy },
+  output: { type: "nat", number: n.NF_INET_LOCAL_OUT, priority: rewritePriority, policy },
+  postrouting: { type: "nat", number: n.NF_INET_POST_ROUTING, priority: n.NF_IP_PRI_NAT_SRC, policy },
+  guard: { type: "filter", number: n.NF_INET_PRE_ROUTING, priority: n.NF_IP_PRI_RAW, policy },
+} as const;
+const bases = ["prerouting", "output", "postrouting", "guard"] as const;
+
+/** The part's chains with the rules of one mark bit; those of addresses and of ports are two each, and are jumped to twice. */
+export const hostPortChains: readonly ChainShape[] = [
+  { name: portChainName(4), hook: undefined, use: 2 * (3 + 1) + 2 },
+  { name: portChainName(6), hook: undefined, use: 2 * (2 + 1) + 2 },
+  ...bases.map((name) => ({ name, hook: hooks[name], use: name === "prerouting" || name === "output" ? 2 : 1 })),
+];
 
 export const hostPortIndex = "hostport_pods";
 
@@ -124,7 +141,6 @@ export function markBytes(bit: number): Uint8Array {
 }
 
 function baseChains(bits: readonly number[]): TablePart["chains"] {
-  const hook = { type: "nat", policy: n.NF_ACCEPT };
   const dispatch = families.map((family) => [
     ...matchFamily(family),
     ...matchLocalDestination,
@@ -137,24 +153,8 @@ function baseChains(bits: readonly number[]): TablePart["chains"] {
     cmp(n.NFT_CMP_NEQ, interfaceBytes("lo")),
     verdict(n.NF_DROP),
   ];
-  return [
-    {
-      name: "prerouting",
-      hook: { ...hook, number: n.NF_INET_PRE_ROUTING, priority: rewritePriority },
-      rules: dispatch,
-    },
-    { name: "output", hook: { ...hook, number: n.NF_INET_LOCAL_OUT, priority: rewritePriority }, rules: dispatch },
-    {
-      name: "postrouting",
-      hook: { ...hook, number: n.NF_INET_POST_ROUTING, priority: n.NF_IP_PRI_NAT_SRC },
-      rules: bits.map(masqueradeMarked),
-    },
-    {
-      name: "guard",
-      hook: { ...hook, type: "filter", number: n.NF_INET_PRE_ROUTING, priority: n.NF_IP_PRI_RAW },
-      rules: [guard],
-    },
-  ];
+  const rules = { prerouting: dispatch, output: dispatch, postrouting: bits.map(masqueradeMarked), guard: [guard] };
+  return bases.map((name) => ({ name, hook: hooks[name], rules: rules[name] }));
 }
 
 function portChain(family: Family, bits: readonly number[]): TablePart["chains"][number] {

@@ -1,7 +1,14 @@
 /** Host ports as entries of the table: what a mapping is made of. Pure. */
 import { type Family, formatIp, type IpAddress, ipFromBytes, isUnspecified } from "../addr/ip.ts";
 import { elementBytes } from "../netlink/nftables-set.ts";
-import { deviceSetName, everySetName, hostPortIndex, markBytes, portMapName } from "./host-port-table.ts";
+import {
+  deviceSetName,
+  everySetName,
+  hostPortChains,
+  hostPortIndex,
+  markBytes,
+  portMapName,
+} from "./host-port-table.ts";
 import { ipProtocols } from "./ip-protocols.ts";
 import { interfaceBytes, type PodEntry, type PodSets, type SetKey } from "./pod-sets.ts";
 import { podTable } from "./pod-table.ts";
@@ -37,6 +44,7 @@ const mappedPrefix = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 export const hostPortSets: PodSets = {
   table: podTable,
   index: hostPortIndex,
+  chains: hostPortChains,
   keysOf: (index) => {
     const { hostPort, source } = decodeIndex(index);
     return [portKey(hostPort), ...sourceKeys(hostPort, source)];

@@ -19,12 +19,15 @@ const allowed = "allowed";
 export const guardIndex = "guarded_pods";
 /** include/uapi/linux/netfilter_bridge.h: NF_BR_PRI_NAT_DST_BRIDGED */
 const priority = -300;
+const guardHook = { type: "filter", number: n.NF_INET_PRE_ROUTING, priority, policy: n.NF_ACCEPT };
+const chainName = "prerouting";
 /** Offset of the source in a frame. */
 const sourceOffset = 6;
 
 export const guardSets: PodSets = {
   table: guardTable,
   index: guardIndex,
+  chains: [{ name: chainName, hook: guardHook, use: 1 }],
   keysOf: (index) => keysOf(index.subarray(0, interfaceField.length), index.subarray(interfaceField.length, -2)),
 };
 
@@ -39,8 +42,8 @@ export function guardPart(): TablePart {
     ],
     chains: [
       {
-        name: "prerouting",
-        hook: { type: "filter", number: n.NF_INET_PRE_ROUTING, priority, policy: n.NF_ACCEPT },
+        name: chainName,
+        hook: guardHook,
         rules: [
           [
             meta(n.NFT_META_IIFNAME),

@@ -71,8 +71,8 @@ export function commentOf(rule: FoundRule): string | undefined {
   return new TextDecoder().decode(end < 0 ? info : info.subarray(0, end));
 }
 
-/** Undefined for what is not a mask of leading ones. */
-function findPrefixLength(mask: unknown): number | undefined {
+/** The length of a prefix by its mask, undefined for what is not a mask of leading ones. */
+export function findPrefixLength(mask: unknown): number | undefined {
   if (!(mask instanceof Uint8Array)) return undefined;
   let prefixLength = 0;
   for (const byte of mask) {

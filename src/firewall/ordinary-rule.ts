@@ -12,6 +12,40 @@ const forwardBytes = nameBytes(forwardComment);
 const lookup = nameBytes("lookup");
 /** Expressions that end the rule for packets that they do not fit. */
 const conditions = [nameBytes("cmp"), lookup, nameBytes("range")];
+/** Expressions that hand packets to nobody, whatever their data, but for those that are looked into. */
+export const silentExpressions: readonly string[] = [
+  "payload",
+  "meta",
+  "counter",
+  "ct",
+  "bitwise",
+  "limit",
+  "log",
+  "reject",
+  "fib",
+  "rt",
+  "byteorder",
+  "quota",
+  "connlimit",
+  "exthdr",
+  "socket",
+];
+/** Targets of iptables that hand packets to nobody; others may, such as NFQUEUE. */
+export const silentTargets: readonly string[] = [
+  "DROP",
+  "REJECT",
+  "LOG",
+  "NFLOG",
+  "MARK",
+  "CONNMARK",
+  "TCPMSS",
+  "CHECKSUM",
+  "DSCP",
+  "CT",
+];
+const silentNames = silentExpressions.map(nameBytes);
+const silentTargetNames = silentTargets.map(nameBytes);
+const target = nameBytes("target");
 const immediate = nameBytes("immediate");
 const match = nameBytes("match");
 const commentMatch = nameBytes("comment");
@@ -20,6 +54,8 @@ const entryHeaderLength = 2;
 /** Attributes that the expressions have: enum nft_immediate_attributes, nft_match_attributes, nft_lookup_attributes. */
 const NFTA_IMMEDIATE_DATA = 2;
 const NFTA_MATCH_NAME = 1;
+/** enum nft_target_attributes */
+const NFTA_TARGET_NAME = 1;
 const NFTA_MATCH_INFO = 3;
 const NFTA_LOOKUP_DREG = 3;
 
@@ -51,12 +87,17 @@ export function isOrdinaryRule(body: Uint8Array, start: number, bodyEnd: number)
       if (isName(body, name, lookup) && findAttribute(body, dataOf(body, element), last, NFTA_LOOKUP_DREG) >= 0)
         return false;
       conditional = true;
+    } else if (isName(body, name, target)) {
+      const kind = findAttribute(body, dataOf(body, element), last, NFTA_TARGET_NAME);
+      if (kind < 0 || !silentTargetNames.some((one) => isName(body, kind, one))) return false;
+    } else if (!silentNames.some((one) => isName(body, name, one))) {
+      return false;
     }
   }
   return conditional;
 }
 
-/** True for a verdict that sends packets to another chain. */
+/** True for a verdict that sends packets to another chain, or to a program. */
 function jumps(body: Uint8Array, element: number): boolean {
   const end = endOf(body, element);
   const data = findAttribute(body, dataOf(body, element), end, NFTA_IMMEDIATE_DATA);
@@ -64,9 +105,11 @@ function jumps(body: Uint8Array, element: number): boolean {
   if (verdict < 0) return false;
   const code = findAttribute(body, verdict + headerLength, endOf(body, verdict), n.NFTA_VERDICT_CODE);
   if (code < 0) return true;
-  // In network order; both codes are small and negative.
+  // In network order. A queue's number is in the upper half.
+  if ((body[code + headerLength] ?? 0) !== 0xff) return body[code + headerLength + 3] === n.NF_QUEUE;
+  // Both codes are small and negative.
   const value = (body[code + headerLength + 3] ?? 0) - 256;
-  return (body[code + headerLength] ?? 0) === 0xff && (value === n.NFT_JUMP || value === n.NFT_GOTO);
+  return value === n.NFT_JUMP || value === n.NFT_GOTO;
 }
 
 function isForwardComment(body: Uint8Array, element: number): boolean {

@@ -1,5 +1,6 @@
 /** What the kernel tells of the tables of pods: transaction by transaction, and whose each was. For the daemon alone. */
 import { Attributes } from "../netlink/attribute.ts";
+import { readU16 } from "../base/bytes.ts";
 import type { Reply } from "../netlink/message.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import { findBe32 } from "../netlink/nftables-expression.ts";
@@ -18,7 +19,10 @@ const pluginNames: ReadonlySet<string> = new Set(["flannel", "bridge", "portmap"
 export const podTables: readonly Table[] = [podTable, guardTable];
 
 const headerLength = 4;
-const messageHeaderLength = 16;
+/** Where the first attribute of a message that ends a transaction stands, behind struct nlmsghdr and nfgenmsg. */
+const generationStart = 16 + headerLength;
+const attributeLength = 8;
+const generationEnd = generationStart + attributeLength;
 const newGeneration = (n.NFNL_SUBSYS_NFTABLES << 8) | n.NFT_MSG_NEWGEN;
 
 /** What one transaction changed in the tables of pods. */
@@ -43,10 +47,17 @@ export class PodEvents {
     this.#committed = committed;
   }
 
-  /** False when no message in a datagram concerns pods. The end of a transaction comes in a datagram of its own. */
+  /**
+   * False when no message in a datagram concerns pods. The end of a transaction comes in a datagram of its own; of one that
+   * did not concern them nothing but the generation is taken note of, at once: others may commit thousands a second.
+   */
   mayConcern(datagram: Uint8Array): boolean {
-    const type = (datagram[4] ?? 0) | ((datagram[5] ?? 0) << 8);
-    if (type === newGeneration && datagram.length >= messageHeaderLength) return true;
+    if (datagram.length >= generationEnd && readU16(datagram, 4) === newGeneration) {
+      if (this.#pending.length > 0 || readU16(datagram, generationStart) !== attributeLength) return true;
+      if (readU16(datagram, generationStart + 2) !== n.NFTA_GEN_ID) return true;
+      this.generation = readBe32(datagram, generationStart + 4);
+      return false;
+    }
     return !this.#isOwn && this.#marks.isIn(datagram);
   }
 
@@ -81,6 +92,10 @@ export function tableOf(body: Uint8Array): Table | undefined {
   // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE and NFTA_SET_ELEM_LIST_TABLE are one number.
   const name = new Attributes(body.subarray(headerLength)).findString(n.NFTA_TABLE_NAME);
   return podTables.find((table) => table.family === body[0] && table.name === name);
+}
+
+function readBe32(bytes: Uint8Array, offset: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset + offset, 4).getUint32(0);
 }
 
 function isPodTable(body: Uint8Array): boolean {

@@ -3,6 +3,7 @@ import { errorText } from "../base/error.ts";
 import type { Reply } from "../netlink/message.ts";
 import type { SetElement } from "../netlink/nftables-set.ts";
 import { commit, readGeneration } from "../netlink/nftables-transaction.ts";
+import { tableText } from "../netlink/nftables.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { SyscallError } from "../sys/errno.ts";
 import { type PodCommit, PodEvents, podTables, tableOf } from "./pod-events.ts";
@@ -17,6 +18,8 @@ const busyMs = 50;
 /** A DEL that read the tables while they were empty may take until now to remove its device: the first and the last look. */
 const firstCheckMs = 250;
 const longestCheckMs = 64_000;
+/** So long after it was missed a pod's device must still be missing before what the pod has is removed. */
+const goneMs = 3000;
 
 /** What the keeper needs of its surroundings. */
 export interface KeeperParts {
@@ -33,6 +36,8 @@ export interface KeeperParts {
 /** What a look came to, in lines for people. */
 export interface KeeperOutcome {
   readonly repaired: readonly string[];
+  /** What pods had that are gone. */
+  readonly removed: readonly string[];
   readonly failed: readonly string[];
   /** Milliseconds until there is more to do. */
   readonly next: number | undefined;
@@ -57,6 +62,9 @@ export class PodKeeper {
   /** Devices of pods that got something back lately, and when to look next whether they are still there. */
   #restored: { readonly devices: Set<string>; wait: number; at: number } | undefined;
 
+  /** Devices that elements name and the host has not, and since when. */
+  readonly #missed = new Map<string, number>();
+
   constructor(parts: KeeperParts) {
     this.#parts = parts;
   }
@@ -74,11 +82,13 @@ export class PodKeeper {
   /** Puts right what is to be put right; costs nothing when nothing is. */
   look(): KeeperOutcome {
     const repaired: string[] = [];
+    const removed: string[] = [];
     const failed: string[] = [];
     let busy = false;
     try {
       if (this.#snapshots === undefined) this.#snapshots = this.#read();
       this.#takeBack();
+      removed.push(...this.#removeGone());
       if (this.#dirty) {
         this.#dirty = false;
         for (const snapshot of this.#snapshots) {
@@ -95,7 +105,7 @@ export class PodKeeper {
       failed.push(`what the plugins made for pods in nf_tables cannot be kept: ${errorText(error)}`);
     }
     if (busy) this.#dirty = true;
-    return { repaired, failed, next: busy ? busyMs : this.#untilCheck() };
+    return { repaired, removed, failed, next: busy ? busyMs : this.#untilCheck() };
   }
 
   #follow({ events, process, byPlugin }: PodCommit): void {
@@ -164,10 +174,9 @@ export class PodKeeper {
     const present = readPodElements(socket, table);
     const devices = this.#parts.devices();
     const left = new Set<string>();
-    if (this.#lost) {
-      for (const elements of present.values()) for (const { comment = "" } of elements.values()) left.add(comment);
-      snapshot.merge(present);
-    }
+    for (const elements of present.values()) for (const { comment = "" } of elements.values()) left.add(comment);
+    this.#noteMissed(left, devices);
+    if (this.#lost) snapshot.merge(present);
     // Where a plugin's transaction may have been missed, what a pod has less than before may be what its plugin wants.
     const known = new Map<string, boolean>();
     const isThere = ({ comment = "" }: SetElement): boolean => {
@@ -191,7 +200,45 @@ export class PodKeeper {
   }
 
   #untilCheck(): number | undefined {
-    return this.#restored === undefined ? undefined : Math.max(0, this.#restored.at - performance.now());
+    const times = [...this.#missed.values()].map((since) => since + goneMs);
+    if (this.#restored !== undefined) times.push(this.#restored.at);
+    return times.length === 0 ? undefined : Math.max(0, Math.min(...times) - performance.now());
+  }
+
+  /** A saved ruleset that is loaded again brings back what pods had that are gone. Their addresses are others' by then. */
+  #noteMissed(comments: ReadonlySet<string>, devices: ReadonlySet<string>): void {
+    const now = performance.now();
+    for (const comment of comments) {
+      const device = findOwner(comment)?.device;
+      if (device === undefined || devices.has(device) || this.#missed.has(device)) continue;
+      this.#missed.set(device, now);
+    }
+  }
+
+  /** Removes what pods have whose device is still missing. Returns what it was. */
+  #removeGone(): readonly string[] {
+    const latest = performance.now() - goneMs;
+    const due = [...this.#missed].filter(([, since]) => since <= latest).map(([device]) => device);
+    if (due.length === 0) return [];
+    const gone = new Set(due).difference(this.#parts.devices());
+    const texts = gone.size === 0 ? [] : this.#sweep(gone);
+    for (const device of due) this.#missed.delete(device);
+    return texts;
+  }
+
+  /** Removes what the pods behind these devices have. */
+  #sweep(gone: ReadonlySet<string>): readonly string[] {
+    const { socket } = this.#parts;
+    return podTables.flatMap((table) => {
+      const part = { table, sets: listPodSets(socket, table) };
+      const count = sweepSets(
+        socket,
+        () => part,
+        ({ device }) => device !== undefined && gone.has(device),
+      );
+      if (count === 0) return [];
+      return [`${count} elements of pods that are gone in table ${tableText(table)} (${[...gone].join(", ")})`];
+    });
   }
 
   /** Takes out what was brought back for a pod whose DEL was under way: it had found nothing to remove. */
@@ -200,18 +247,8 @@ export class PodKeeper {
     if (restored === undefined || performance.now() < restored.at) return;
     const devices = this.#parts.devices();
     const gone = restored.devices.difference(devices);
-    if (gone.size > 0) {
-      const { socket } = this.#parts;
-      for (const table of podTables) {
-        const part = { table, sets: listPodSets(socket, table) };
-        sweepSets(
-          socket,
-          () => part,
-          ({ device }) => device !== undefined && gone.has(device),
-        );
-      }
-      for (const device of gone) restored.devices.delete(device);
-    }
+    if (gone.size > 0) this.#sweep(gone);
+    for (const device of gone) restored.devices.delete(device);
     restored.wait *= 2;
     restored.at = performance.now() + restored.wait;
     if (restored.wait > longestCheckMs || restored.devices.size === 0) this.#restored = undefined;

@@ -17,11 +17,19 @@ import { indexKey, type PodEntry, type PodSets } from "./pod-sets.ts";
 import { planPart, podTable, type TablePart } from "./pod-table.ts";
 
 export const masqueradeIndex = "masquerade_pods";
+const masqueradeHook = {
+  type: "nat",
+  number: n.NF_INET_POST_ROUTING,
+  priority: n.NF_IP_PRI_NAT_SRC,
+  policy: n.NF_ACCEPT,
+};
+const chainName = "masquerading";
 const setPrefix = "masquerade_";
 
 export const masqueradeSets: PodSets = {
   table: podTable,
   index: masqueradeIndex,
+  chains: [{ name: chainName, hook: masqueradeHook, use: 1 }],
   keysOf: (index) => {
     const address = narrowAddress(index);
     const pod = cidrOf(address, index[16]);
@@ -48,14 +56,15 @@ export function prepareMasquerade(socket: NetlinkSocket, pods: readonly Cidr[]):
 export function masqueradePart(pods: readonly Cidr[]): TablePart {
   const subnets = new Map(pods.map((pod) => [setName(pod), networkOf(pod)]));
   const ordered = [...subnets].toSorted(([left], [right]) => (left < right ? -1 : 1));
-  const hook = { type: "nat", number: n.NF_INET_POST_ROUTING, priority: n.NF_IP_PRI_NAT_SRC, policy: n.NF_ACCEPT };
   return {
     table: podTable,
     sets: [
       ...ordered.map(([name, { family }]) => ({ name, key: [addressField(family)], data: undefined })),
       { name: masqueradeIndex, key: indexKey, data: [ipv6Field, markField] },
     ],
-    chains: [{ name: "masquerading", hook, rules: ordered.map(([name, subnet]) => subnetRule(name, subnet)) }],
+    chains: [
+      { name: chainName, hook: masqueradeHook, rules: ordered.map(([name, subnet]) => subnetRule(name, subnet)) },
+    ],
   };
 }
 

@@ -1,6 +1,5 @@
 /** What a table of pods lacks of what the plugins made, and the requests that bring it back. */
 import type { Request } from "../netlink/message.ts";
-import { findTable, listChains, listSets } from "../netlink/nftables-dump.ts";
 import { addElements, deleteElements, type SetElement } from "../netlink/nftables-set.ts";
 import { addTable, deleteTable, type Table, tableText } from "../netlink/nftables.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
@@ -33,19 +32,9 @@ export interface PodSight {
 /** What is wrong with the parts of a table that sets of these names ask for, in words; undefined when nothing is. */
 export function findPodDamage(socket: NetlinkSocket, table: Table, names: readonly string[]): string | undefined {
   const parts = partsOf(names).filter((part) => part.table === table);
-  if (parts.length === 0) return undefined;
-  const found = findTable(socket, table);
-  if (found === undefined) return `table ${tableText(table)} missing`;
-  if (found.flags !== 0) return `table ${tableText(table)} dormant or owned`;
-  const sets = new Set(listSets(socket, table).map(({ name }) => name));
-  const hooks = new Map(listChains(socket, table).map(({ name, hook }) => [name, hook]));
   for (const part of parts) {
-    const set = part.sets.find(({ name }) => !sets.has(name));
-    if (set !== undefined) return `set ${set.name} of table ${tableText(table)} missing`;
-    const chain = part.chains.find(({ name, hook }) => !hooks.has(name) || !Bun.deepEquals(hooks.get(name), hook));
-    if (chain !== undefined) return `chain ${chain.name} of table ${tableText(table)} missing or with another hook`;
-    const damaged = findDamage(socket, part);
-    if (damaged !== undefined) return `chain ${damaged} of table ${tableText(table)} with other rules`;
+    const damage = findDamage(socket, part);
+    if (damage !== undefined) return damage;
   }
   return undefined;
 }
@@ -75,7 +64,8 @@ export function planPodRepair(
       } else gone.push({ set, key: element.key });
     }
   }
-  const rebuilt = damage !== undefined && wanted.size > 0;
+  // Also without elements: the next pod that comes would find it as it is.
+  const rebuilt = damage !== undefined && (wanted.size > 0 || present.size > 0);
   const added = rebuilt ? wanted : missing;
   const additions = [...added].flatMap(([set, elements]) => addElements(table, set, elements));
   const lacking = [...missing.values()].flat();

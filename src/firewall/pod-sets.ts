@@ -17,9 +17,10 @@ import {
   type Field,
   type SetElement,
 } from "../netlink/nftables-set.ts";
-import { changeRuleset, commit } from "../netlink/nftables-transaction.ts";
-import type { Table } from "../netlink/nftables.ts";
+import { changeRuleset, commit, commitOrThrow } from "../netlink/nftables-transaction.ts";
+import { type Table, wakeTable } from "../netlink/nftables.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
+import { type ChainShape, readShape } from "./pod-shape.ts";
 import { findOwner, findOwnerKey, type NamedOwner, ownerKey, ownerMarks, type PodOwner } from "./pod-owner.ts";
 
 /** An element's place. */
@@ -41,6 +42,8 @@ export interface PodSets {
   readonly table: Table;
   /** Name of the index. */
   readonly index: string;
+  /** The chains that look into the sets. */
+  readonly chains: readonly ChainShape[];
   /** Which elements belong to the data of an index entry. Pure. */
   keysOf(index: Uint8Array): readonly SetKey[];
 }
@@ -79,12 +82,16 @@ export interface Taking {
  */
 export function takeEntries(socket: NetlinkSocket, sets: PodSets, taking: Taking): void {
   const additions = addEntries(sets, taking);
-  // Nearly always the table is there and nobody has the keys: one transaction, and nothing was read.
-  if (commit(socket, additions).kind === "done") return;
-  changeRuleset(socket, () => {
-    const prepared = taking.prepare();
-    return [...prepared, ...displaced(socket, sets, taking), ...additions];
-  });
+  const { whole, dormant } = readShape(socket, sets.table, sets.chains);
+  // Nearly always the table is there and nobody has the keys: one transaction, and no rule or element was read.
+  if (!whole || commit(socket, additions).kind !== "done") {
+    changeRuleset(socket, () => {
+      const prepared = taking.prepare();
+      return [...prepared, ...displaced(socket, sets, taking), ...additions];
+    });
+  }
+  // By itself, and when all is in it: in one transaction the kernel makes no base chain of a table that it wakes.
+  if (dormant) commitOrThrow(socket, [wakeTable(sets.table)]);
 }
 
 /** Removes what an owner has, and returns the data of its entries; none when it has nothing, or there is no table. */
@@ -106,6 +113,8 @@ export function checkEntries(
   entries: readonly PodEntry[],
 ): void {
   const key = ownerKey(owner);
+  const { table, index } = sets;
+  const known = new Set(entries.length === 0 ? [] : readEntries(socket, sets, key).map(({ data }) => data.toHex()));
   for (const entry of entries) {
     for (const { set, key: elementKey, data } of entry.elements) {
       const [found] = findElements(socket, sets.table, [{ set, key: elementKey }]);
@@ -119,6 +128,8 @@ export function checkEntries(
         throw new Error(`${entry.text} leads elsewhere in map ${set} of table ${sets.table.name}`);
       }
     }
+    if (!known.has(entry.index.toHex()))
+      throw new Error(`${entry.text} is missing in map ${index} of table ${table.name}`);
   }
 }
 

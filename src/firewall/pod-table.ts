@@ -5,10 +5,20 @@
  */
 import type { Request } from "../netlink/message.ts";
 import { NFPROTO_INET } from "../netlink/nftables-constants.ts";
-import { type FoundRule, listElements, listRules, listSets } from "../netlink/nftables-dump.ts";
+import { findTable, type FoundRule, listChains, listElements, listRules, listSets } from "../netlink/nftables-dump.ts";
 import { type Expression, expressionText } from "../netlink/nftables-expression.ts";
 import { addSet, deleteElements, type SetSpec } from "../netlink/nftables-set.ts";
-import { addChain, addRule, addTable, type ChainHook, flushChain, type Table } from "../netlink/nftables.ts";
+import {
+  addChain,
+  addRule,
+  addTable,
+  type ChainHook,
+  deleteChain,
+  flushChain,
+  hooksEqual,
+  type Table,
+  tableText,
+} from "../netlink/nftables.ts";
 import { changeRuleset } from "../netlink/nftables-transaction.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { findOwner, type NamedOwner } from "./pod-owner.ts";
@@ -31,9 +41,23 @@ export interface TablePart {
 
 const comment = "tartan: host ports and masquerade of pods";
 
-/** The requests that make of a part what is missing; all of them are harmless where nothing is. */
+/**
+ * The requests that make of a part what is missing; all of them are harmless where nothing is. The kernel changes no
+ * chain's hook: where one has another, as an earlier version's table may have, the part's chains are made anew.
+ */
 export function planPart(socket: NetlinkSocket, part: TablePart): readonly Request[] {
-  return makePart(part, listRules(socket, part.table));
+  const { table, chains } = part;
+  const present = listChains(socket, table);
+  const misplaced = chains.filter(({ name, hook }) =>
+    present.some((chain) => chain.name === name && !hooksEqual(chain.hook, hook)),
+  );
+  if (misplaced.length === 0) return makePart(part, listRules(socket, table));
+  const own = chains.filter(({ name }) => present.some((chain) => chain.name === name));
+  return [
+    ...own.map(({ name }) => flushChain(table, name)),
+    ...misplaced.map(({ name }) => deleteChain(table, name)),
+    ...makePart(part, []),
+  ];
 }
 
 /** The requests that make a part where these rules are. Pure. */
@@ -46,10 +70,23 @@ export function makePart({ table, sets, chains }: TablePart, present: readonly F
   ];
 }
 
-/** The name of the first chain of a part whose rules are not those that are wanted, undefined when all are. */
-export function findDamage(socket: NetlinkSocket, { table, chains }: TablePart): string | undefined {
-  const present = listRules(socket, table);
-  return chains.find((chain) => !hasRules(present, chain))?.name;
+/** What is wrong with a part, in words: its table, a set, a chain or its rules; undefined when nothing is. */
+export function findDamage(socket: NetlinkSocket, { table, sets, chains }: TablePart): string | undefined {
+  const found = findTable(socket, table);
+  if (found === undefined) return `table ${tableText(table)} missing`;
+  if (found.flags !== 0) return `table ${tableText(table)} dormant or owned`;
+  const names = new Set(listSets(socket, table).map(({ name }) => name));
+  const set = sets.find(({ name }) => !names.has(name));
+  if (set !== undefined) return `set ${set.name} of table ${tableText(table)} missing`;
+  const present = listChains(socket, table);
+  const rules = listRules(socket, table);
+  for (const chain of chains) {
+    const one = present.find(({ name }) => name === chain.name);
+    const name = `chain ${chain.name} of table ${tableText(table)}`;
+    if (one === undefined || !hooksEqual(one.hook, chain.hook)) return `${name} missing or with another hook`;
+    if (!hasRules(rules, chain)) return `${name} with other rules`;
+  }
+  return undefined;
 }
 
 /** The sets of a table of the plugins, whatever made them. */

@@ -9,6 +9,16 @@ import { isOrdinaryRule } from "./ordinary-rule.ts";
 import { familyHeaderLength, findAttribute, isName, nameBytes } from "./scan.ts";
 import { upstreamChains } from "./upstream.ts";
 
+const firewalldTable = "firewalld";
+
+/** The names of all tables that are watched, whatever their family. */
+export const watchedTables: readonly string[] = [
+  ...families.map((family) => flannelTable(family).name),
+  ...families.map((family) => hostFilterTable(family).name),
+  ...upstreamChains.map(({ table }) => table),
+  firewalldTable,
+];
+
 /** A name as it stands in an attribute, with its NUL byte. */
 type Name = Uint8Array;
 
@@ -20,7 +30,6 @@ interface Watched {
   readonly shared: boolean;
 }
 
-const firewalldTable = "firewalld";
 /** struct nlmsghdr: length, type, flags, sequence number, and the port of whose request it tells. */
 const messageHeaderLength = 16;
 

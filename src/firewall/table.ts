@@ -10,6 +10,7 @@ import {
   deleteChain,
   deleteTable,
   flushChain,
+  hooksEqual,
   type Table,
   tableText,
 } from "../netlink/nftables.ts";
@@ -82,7 +83,7 @@ export function planRepair(present: PresentTable | undefined, plan: TablePlan): 
   const repairs: Repair[] = [];
   for (const chain of plan.chains) {
     const found = present.chains.find((one) => one.name === chain.name);
-    if (found !== undefined && !sameHook(found.hook, chain.hook)) {
+    if (found !== undefined && !hooksEqual(found.hook, chain.hook)) {
       return remake(plan, `${name}: chain ${chain.name} with another hook`);
     }
     repairs.push(planChain(present, plan, chain, found !== undefined));
@@ -146,13 +147,4 @@ function makeRules({ table }: TablePlan, { name, rules }: ChainPlan): readonly R
 
 function ruleText(expressions: readonly Expression[]): string {
   return expressions.map(expressionText).join("; ");
-}
-
-function sameHook(left: ChainHook | undefined, right: ChainHook): boolean {
-  return (
-    left?.type === right.type &&
-    left.number === right.number &&
-    left.priority === right.priority &&
-    left.policy === right.policy
-  );
 }

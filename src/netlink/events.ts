@@ -2,7 +2,7 @@ import { allocate } from "../base/bytes.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import type { Fd } from "../sys/fd.ts";
 import { onReadable, type Readable } from "../sys/readable.ts";
-import { bindSocket, openSocket, receiveDatagram, setOption, socketConstants } from "../sys/socket.ts";
+import { attachFilter, bindSocket, openSocket, receiveDatagram, setOption, socketConstants } from "../sys/socket.ts";
 import { NETLINK_ADD_MEMBERSHIP, NETLINK_ROUTE, SOL_NETLINK } from "./constants.ts";
 import { decodeReplies, type Reply } from "./message.ts";
 import { netlinkAddress } from "./socket.ts";
@@ -16,6 +16,8 @@ const burstRestMs = 10;
 
 /** What a listener is told. */
 export interface EventListener {
+  /** Instructions by which the kernel leaves events out (table-filter.ts). */
+  readonly filter?: Uint8Array;
   /** Asked first of several messages at once, as they came: false passes over all of them without decoding any. */
   concerned?(datagram: Uint8Array): boolean;
   /**
@@ -40,6 +42,7 @@ export class NetlinkEvents implements Disposable {
     this.#fd = openSocket(socketConstants.AF_NETLINK, socketConstants.SOCK_RAW, protocol);
     try {
       setOption(this.#fd, socketConstants.SOL_SOCKET, socketConstants.SO_RCVBUFFORCE, receiveBufferSize);
+      if (listener.filter !== undefined) attachFilter(this.#fd, listener.filter);
       bindSocket(this.#fd, netlinkAddress());
       for (const group of groups) setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
       this.#subscription = onReadable(this.#fd, () => {

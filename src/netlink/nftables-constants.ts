@@ -14,6 +14,7 @@ export const NF_INET_FORWARD = 2;
 export const NF_INET_LOCAL_OUT = 3;
 export const NF_INET_POST_ROUTING = 4;
 export const NF_DROP = 0;
+export const NF_QUEUE = 3;
 export const NF_ACCEPT = 1;
 
 /** include/uapi/linux/netfilter_ipv4.h */
@@ -58,6 +59,7 @@ export const NFTA_CHAIN_TABLE = 1;
 export const NFTA_CHAIN_NAME = 3;
 export const NFTA_CHAIN_HOOK = 4;
 export const NFTA_CHAIN_POLICY = 5;
+export const NFTA_CHAIN_USE = 6;
 export const NFTA_CHAIN_TYPE = 7;
 export const NFTA_HOOK_HOOKNUM = 1;
 export const NFTA_HOOK_PRIORITY = 2;

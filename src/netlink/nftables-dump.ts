@@ -6,7 +6,7 @@ import type { LeaveOut, Reply, Request } from "./message.ts";
 import * as n from "./nftables-constants.ts";
 import { decodeExpression, type Expression, findBe32, findBe64, findData } from "./nftables-expression.ts";
 import type { SetElement } from "./nftables-set.ts";
-import { type ChainHook, type Table, tableRequest, tableText } from "./nftables.ts";
+import { type ChainHook, getChain, getTable, type Table, tableRequest, tableText } from "./nftables.ts";
 import { dumpOrNone, type NetlinkSocket } from "./socket.ts";
 
 /** A table as the kernel reports it. */
@@ -23,6 +23,8 @@ export interface FoundChain {
   readonly table: Table;
   readonly name: string;
   readonly hook: ChainHook | undefined;
+  /** How many rules it has, and how many send packets to it. */
+  readonly use: number;
 }
 
 /** A rule as the kernel reports it; only its handle names it. Its parts are decoded when they are asked for. */
@@ -77,19 +79,12 @@ export function listTables(socket: NetlinkSocket, family = 0): readonly FoundTab
 
 /** One table, undefined when it is not there. Like: nft list table T */
 export function findTable(socket: NetlinkSocket, table: Table): FoundTable | undefined {
-  const request = tableRequest(n.NFT_MSG_GETTABLE, 0, `read table ${tableText(table)}`, table, (writer) => {
-    putString(writer, n.NFTA_TABLE_NAME, table.name);
-  });
-  return findOne(socket, request).map(decodeTable)[0];
+  return findOne(socket, getTable(table)).map(decodeTable)[0];
 }
 
 /** One chain, undefined when it or its table is not there. Like: nft list chain T C */
 export function findChain(socket: NetlinkSocket, table: Table, name: string): FoundChain | undefined {
-  const request = tableRequest(n.NFT_MSG_GETCHAIN, 0, `read chain ${tableText(table)} ${name}`, table, (writer) => {
-    putString(writer, n.NFTA_CHAIN_TABLE, table.name);
-    putString(writer, n.NFTA_CHAIN_NAME, name);
-  });
-  return findOne(socket, request).map(decodeChain)[0];
+  return findOne(socket, getChain(table, name)).map(decodeChain)[0];
 }
 
 /** The chains of a table. Like: nft list chains */
@@ -171,7 +166,8 @@ function open({ body }: Reply): { readonly family: number; readonly attributes: 
   return { family, attributes: new Attributes(reader.bytes(reader.remaining)) };
 }
 
-function decodeTable(reply: Reply): FoundTable {
+/** What a reply to getTable holds. */
+export function decodeTable(reply: Reply): FoundTable {
   const { family, attributes } = open(reply);
   return {
     family,
@@ -182,13 +178,15 @@ function decodeTable(reply: Reply): FoundTable {
   };
 }
 
-function decodeChain(reply: Reply): FoundChain {
+/** What a reply to getChain holds. */
+export function decodeChain(reply: Reply): FoundChain {
   const { family, attributes } = open(reply);
   const hook = attributes.nested(n.NFTA_CHAIN_HOOK);
   const number = findBe32(hook, n.NFTA_HOOK_HOOKNUM);
   return {
     table: { family, name: attributes.findString(n.NFTA_CHAIN_TABLE) ?? "" },
     name: attributes.findString(n.NFTA_CHAIN_NAME) ?? "",
+    use: findBe32(attributes, n.NFTA_CHAIN_USE) ?? 0,
     hook:
       number === undefined
         ? undefined

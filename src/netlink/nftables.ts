@@ -28,6 +28,16 @@ export interface ChainHook {
   readonly policy: number;
 }
 
+/** True for two hooks that are the same, or for none and none. */
+export function hooksEqual(left: ChainHook | undefined, right: ChainHook | undefined): boolean {
+  return (
+    left?.type === right?.type &&
+    left?.number === right?.number &&
+    left?.priority === right?.priority &&
+    left?.policy === right?.policy
+  );
+}
+
 /** A chain that is to be there; without a hook it is one that rules jump to. */
 export interface ChainSpec {
   readonly table: Table;
@@ -67,6 +77,14 @@ export function addTable(table: Table, comment?: string): Request {
   return tableRequest(n.NFT_MSG_NEWTABLE, NLM_F_CREATE, `add table ${tableText(table)}`, table, (writer) => {
     putString(writer, n.NFTA_TABLE_NAME, table.name);
     if (comment !== undefined) putBytes(writer, n.NFTA_TABLE_USERDATA, commentUserdata(n.NFTNL_UDATA_COMMENT, comment));
+  });
+}
+
+/** Ends a table's being dormant, which must be there. Like: nft add table T, where it was added with { flags dormant; } */
+export function wakeTable(table: Table): Request {
+  return tableRequest(n.NFT_MSG_NEWTABLE, 0, `wake table ${tableText(table)}`, table, (writer) => {
+    putString(writer, n.NFTA_TABLE_NAME, table.name);
+    putBe32(writer, n.NFTA_TABLE_FLAGS, 0);
   });
 }
 

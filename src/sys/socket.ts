@@ -1,7 +1,7 @@
-import { ByteWriter, readU32 } from "../base/bytes.ts";
+import { allocate, ByteWriter, readU32 } from "../base/bytes.ts";
 import { checked, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { lastErrno, libc, rareLibc } from "./libc.ts";
+import { addressOf, lastErrno, libc, rareLibc } from "./libc.ts";
 
 /** Socket numbers of the kernel (include/linux/socket.h, include/uapi/asm-generic/socket.h, include/linux/net.h). */
 export const socketConstants = {
@@ -18,6 +18,7 @@ export const socketConstants = {
   SO_SNDBUFFORCE: 32,
   SO_RCVBUFFORCE: 33,
   SO_RCVTIMEO: 20,
+  SO_ATTACH_FILTER: 26,
   MSG_DONTWAIT: 0x40,
   MSG_TRUNC: 0x20,
 } as const;
@@ -82,6 +83,18 @@ export function receiveDatagram(socket: Fd, buffer: Uint8Array, flags = 0): numb
     if (number === errno.EAGAIN) return undefined;
     if (number !== errno.EINTR) throw new SyscallError("receive on socket", number, "");
   }
+}
+
+/** Has the kernel leave out what a filter does not let pass: an array of struct sock_filter. */
+export function attachFilter(socket: Fd, filter: Uint8Array): void {
+  const stepLength = 8;
+  const steps = allocate(filter.length);
+  steps.set(filter);
+  const address = addressOf(steps);
+  // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+  const program = new ByteWriter(16).u16(filter.length / stepLength).zeros(6);
+  program.u32(address % 2 ** 32).u32(Math.floor(address / 2 ** 32));
+  setOptionBytes(socket, socketConstants.SOL_SOCKET, socketConstants.SO_ATTACH_FILTER, program.finish());
 }
 
 /** Makes a receiving call on the socket give up after `milliseconds`. */

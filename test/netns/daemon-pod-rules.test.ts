@@ -6,7 +6,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
 import { createKeptHost, flush, nft, podConfig } from "../helpers/kept-host.ts";
 import { startMirror } from "../helpers/mirror.ts";
-import { podElements } from "../helpers/nftables.ts";
+import { podElements, ruleset } from "../helpers/nftables.ts";
 import type { TestNetns } from "../helpers/netns.ts";
 import { mapping, outsideAddress } from "../helpers/port-host.ts";
 import { describeWith } from "../helpers/require.ts";
@@ -162,6 +162,52 @@ await describeWith(["root", "executable", "tool:nft", "link:vxlan", "link:veth"]
     await Bun.sleep(settleMs);
     expect(await tables(netns)).toMatch(/^\s*$/);
     expect(kept.log).not.toMatch(/ tartan\b.*repaired/);
+  }, 30_000);
+
+  test("makes an earlier version's table anew at its start, also one without elements", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using kept = await createKeptHost(plugins);
+    const { host } = kept;
+    const { netns } = host;
+    const pod = await kept.addPod(8080);
+    await host.delete(podConfig(host, 8080), { pod });
+    expect(await podElements(netns)).toEqual([]);
+    const [made, wanted] = [await ruleset(netns), await tables(netns)];
+    const earlier = made.replaceAll("priority dstnat + 1;", "priority dstnat;");
+    expect(earlier).not.toBe(made);
+    await nft(netns, ["flush ruleset", earlier]);
+    await kept.startDaemon(plugins);
+    await waitUntil("the log tells of it", () => /chain prerouting .* another hook.*: repaired/.test(kept.log));
+    expect(await tables(netns)).toBe(wanted);
+    await kept.addPod(8081);
+    expect(await kept.answers(8081)).toBe(`web8081 ${outsideAddress[4]}`);
+  }, 30_000);
+
+  test("removes what a saved ruleset brings back of a pod that is gone, and nothing of one that is there", async () => {
+    await using plugins = await createExecutableDirectory();
+    await using kept = await createKeptHost(plugins);
+    const { host } = kept;
+    const { netns } = host;
+    await kept.startDaemon(plugins);
+    await kept.addPod(8080);
+    const remaining = await podElements(netns);
+    const gone = await kept.addPod(8081);
+    // Nobody knows a device of this one.
+    await nft(netns, [
+      'add element inet tartan ports4 { tcp . 9999 comment "tartan cbr0 other eth0 -" : 10.244.1.9 . 9 }',
+    ]);
+    const saved = await ruleset(netns);
+    await host.delete(podConfig(host, 8081), { pod: gone });
+    await nft(netns, ["flush ruleset", saved]);
+    expect((await podElements(netns)).join("\n")).toContain("8081");
+    const left = [...remaining, "inet ports4: tcp . 9999 : 10.244.1.9 . 9"].toSorted();
+    expect(await eventually(() => podElements(netns), left, 6000)).toEqual(left);
+    expect(kept.log).toMatch(/\d+ elements of pods that are gone in table inet tartan \(veth\w+\): removed/);
+    expect(kept.log).toMatch(/\d+ elements of pods that are gone in table bridge tartan \(veth\w+\): removed/);
+    await Bun.sleep(settleMs);
+    expect(await podElements(netns)).toEqual(left);
+    expect(await kept.answers(8080)).toBe(`web8080 ${outsideAddress[4]}`);
+    expect(kept.log).not.toMatch(/^error/m);
   }, 30_000);
 
   test("brings back what went while events were lost, and not what a plugin deleted meanwhile", async () => {

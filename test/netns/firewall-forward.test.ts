@@ -82,6 +82,17 @@ const scenes: readonly Scene[] = [
     obstacle: /ahead of the jump to POLICY/,
   },
   {
+    name: "rules behind what hands packets to a program",
+    rules: ["-P FORWARD DROP", "-A FORWARD -i lo -j ACCEPT", "-A FORWARD -i eth9 -j NFQUEUE --queue-num 1"],
+    after: ["DROP", "-i lo -j ACCEPT", "-i eth9 -j NFQUEUE --queue-num 1", "FROM", "TO"],
+  },
+  {
+    name: "nothing where a reject stands ahead of a queue",
+    rules: ["-A FORWARD -j REJECT", "-A FORWARD -i eth9 -j NFQUEUE --queue-num 1"],
+    after: ["ACCEPT", "-j REJECT", "-i eth9 -j NFQUEUE --queue-num 1"],
+    obstacle: /ahead of the jump to target NFQUEUE/,
+  },
+  {
     name: "nothing for drops that have a condition",
     rules: ["-A FORWARD -m conntrack --ctstate INVALID -j DROP", "-A FORWARD -i eth9 -j REJECT"],
     after: ["ACCEPT", "-m conntrack --ctstate INVALID -j DROP", "-i eth9 -j REJECT"],
@@ -122,6 +133,24 @@ await describeWith(["root", "tool:iptables"], "the host's FORWARD", () => {
       }
     });
   }
+
+  test("gets rules behind those of nft that lead to chains by a map of verdicts", async () => {
+    await using netns = await createNetns();
+    await iptables(netns, 4, ["-P FORWARD DROP", "-N X"]);
+    apply(netns, settingsOf(4));
+    for (const rule of ["ip saddr vmap { 10.0.0.1 : jump X }", "iifname vmap { eth9 : goto X }"]) {
+      await netns.run(["nft", `add rule ip filter FORWARD ${rule}`]);
+      expect({ rule, repaired: apply(netns, settingsOf(4)).repaired }).toEqual({
+        rule,
+        repaired: ["chain ip filter FORWARD: 2 rules of ours added, 2 rules of ours removed"],
+      });
+      const { stdout } = await netns.run(["nft", "list", "chain", "ip", "filter", "FORWARD"]);
+      const lines = stdout.trim().split("\n").slice(-5, -2);
+      expect(lines[0]?.trim()).toStartWith(rule.slice(0, 12));
+      expect(lines.slice(1).map((line) => line.includes("tartan forward"))).toEqual([true, true]);
+      expect(apply(netns, settingsOf(4)).repaired).toEqual([]);
+    }
+  });
 
   test("loses the rules of ours when they are no longer wanted or needed, and no other rule", async () => {
     await using netns = await createNetns();

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 
 import type { BackgroundProcess } from "../helpers/background.ts";
+import type { FirewallOutcome } from "../../src/firewall/firewall.ts";
 import { apply, settingsOf } from "../helpers/firewall.ts";
 import { createFlowWorld, type FlowWorld } from "../helpers/flow-world.ts";
 import { flowAddresses } from "../helpers/flows.ts";
@@ -106,6 +107,37 @@ await describeWith(["root", "tool:nft", "tool:iptables", "link:veth"], "moving f
       }
     });
     expect(Object.keys(seen)).toEqual([node]);
+  }, 60_000);
+
+  test("upstream's forwarding stays where nothing of ours can be added to the host's FORWARD", async () => {
+    await using world = await createFlowWorld();
+    await world.listen(4);
+    await loadUpstreamRules(world.node, 4);
+    for (const line of [
+      "-P FORWARD DROP",
+      "-A FORWARD -j REJECT",
+      "-N DOCKER-X",
+      "-A FORWARD -i docker0 -j DOCKER-X",
+    ]) {
+      await world.node.run(["iptables", ...line.split(" ")]);
+    }
+    let outcome: FirewallOutcome | undefined;
+    const seen = await sourcesDuring(world, () => {
+      outcome = apply(world.node, settingsOf(4));
+    });
+    expect(Object.keys(seen)).toEqual([node]);
+    expect(outcome?.removed).toEqual(["chain ip nat FLANNEL-POSTRTG of upstream's flanneld"]);
+    expect(outcome?.obstacles.join()).toMatch(
+      /ahead of the jump to DOCKER-X.*; chain FLANNEL-FWD of upstream's .* stays$/,
+    );
+    // Once the way is free ours comes first, and then theirs goes.
+    await world.node.run(["iptables", "-D", "FORWARD", "-i", "docker0", "-j", "DOCKER-X"]);
+    const freed = await sourcesDuring(world, () => {
+      outcome = apply(world.node, settingsOf(4));
+    });
+    expect(Object.keys(freed)).toEqual([node]);
+    expect(outcome?.removed).toEqual(["chain ip filter FLANNEL-FWD of upstream's flanneld"]);
+    expect(outcome?.obstacles).toEqual([]);
   }, 60_000);
 
   test("what cannot be removed of upstream's is told, and ours is in force", async () => {

@@ -209,9 +209,14 @@ await describeWith(["root", "tool:nft"], "netlink/nftables", () => {
     await using netns = await createNetns();
     using socket = open(netns);
     const chains = [
-      { table: ip, name: "p", hook },
-      { table: ip, name: "f", hook: { type: "filter", number: n.NF_INET_FORWARD, priority: -150, policy: n.NF_DROP } },
-      { table: ip, name: "d", hook: undefined },
+      { table: ip, name: "p", hook, use: 0 },
+      {
+        table: ip,
+        name: "f",
+        hook: { type: "filter", number: n.NF_INET_FORWARD, priority: -150, policy: n.NF_DROP },
+        use: 0,
+      },
+      { table: ip, name: "d", hook: undefined, use: 0 },
     ];
     commitOrThrow(socket, [addTable(table), addTable(ip, "rules"), ...chains.map(addChain), ...sets]);
     expect(listTables(socket)).toEqual([

@@ -10,6 +10,7 @@ import {
   outsideAddress,
   portmapConfig,
 } from "../helpers/port-host.ts";
+import { collect, outcome } from "../helpers/cni-network.ts";
 import { describeWith } from "../helpers/require.ts";
 import { sendSctpInit } from "../helpers/sctp.ts";
 
@@ -113,6 +114,22 @@ await describeWith(["root", "executable", "link:veth"], "portmap packets", () =>
       await Bun.sleep(300);
       expect(asker.stdout).toHaveLength(answers);
     }
+  });
+
+  test("a UDP flow ends when GC frees the port", async () => {
+    await using place = await createPortHost();
+    const { host, outside } = place;
+    const { pod, result } = await addDualPod(host);
+    await using mirrors = new AsyncDisposableStack();
+    mirrors.use(await startMirror(pod.netns, "pod", 53));
+    await host.add(portmapConfig(result, [mapping(5353, 53, "udp")]), { pod });
+    await using asker = startAsking(outside, hostAddress[4], 5353);
+    await asker.waitUntil("the pod answers", () => lastAnswer(asker).startsWith("pod"), 5000);
+    expect(outcome(await collect(host, portmapConfig(result, []), []))).toBe("ok");
+    await Bun.sleep(50);
+    const answers = asker.stdout.length;
+    await Bun.sleep(300);
+    expect(asker.stdout).toHaveLength(answers);
   });
 
   test("an SCTP association's first packet reaches the pod", async () => {

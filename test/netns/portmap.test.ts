@@ -96,8 +96,8 @@ await describeWith(["root", "executable", "link:veth", "tool:nft"], "portmap", (
         ["delete", "element", "inet", "tartan", "snat13_ports4", '{ "lo" . tcp . 8080 }'],
         "host port 8080/tcp is missing",
       ],
-      [["flush", "chain", "inet", "tartan", "hostports4"], "chain hostports4 of table tartan has not the rules"],
-      [["flush", "table", "inet", "tartan"], "chain hostports4 of table tartan has not the rules"],
+      [["flush", "chain", "inet", "tartan", "hostports4"], "chain hostports4 of table inet tartan with other rules"],
+      [["flush", "table", "inet", "tartan"], "chain hostports4 of table inet tartan with other rules"],
       [["delete", "table", "inet", "tartan"], "host port 8080/tcp is missing in set ports4"],
       [["flush", "ruleset"], "host port 8080/tcp is missing in set ports4"],
     ] as const) {

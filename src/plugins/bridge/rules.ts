@@ -88,9 +88,7 @@ export function checkRules(request: CniRequest, config: BridgeConfig, pod: Ruled
   }
   for (const part of parts) {
     const damaged = findDamage(socket, part);
-    if (damaged !== undefined) {
-      throw new Error(`chain ${damaged} of table ${part.table.name} has not the rules it should have`);
-    }
+    if (damaged !== undefined) throw new Error(damaged);
   }
 }
 

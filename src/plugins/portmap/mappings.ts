@@ -7,15 +7,16 @@ import { CniError, cniCode } from "../../cni/error.ts";
 import type { CniGcRequest, CniNetworkRequest, CniRequest, CniUpkeep } from "../../cni/plugin.ts";
 import type { CniResult } from "../../cni/result.ts";
 import { notAvailableUnless } from "../../cni/status.ts";
-import { hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host-port-table.ts";
+import { hostPortIndex, hostPortPart, prepareHostPorts, presentBits } from "../../firewall/host-port-table.ts";
 import { decodeHostPort, type HostPort, hostPortSets, portEntry, type PortForward } from "../../firewall/host-ports.ts";
-import { isStaleOwner, type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
+import { findOwner, isStaleOwner, type NamedOwner, ownerText, type PodOwner } from "../../firewall/pod-owner.ts";
 import { checkEntries, dropEntries, HeldError, takeEntries } from "../../firewall/pod-sets.ts";
 import { findDamage, podTable, sweepSets } from "../../firewall/pod-table.ts";
 import { inNfTables } from "../../firewall/netfilter-socket.ts";
 import { findReferencePort } from "../../firewall/reference-ports.ts";
 import { removeReferencePorts } from "../../firewall/reference.ts";
 import { findLink } from "../../netlink/link.ts";
+import { listElements } from "../../netlink/nftables-dump.ts";
 import { NETLINK_NETFILTER } from "../../netlink/nftables-constants.ts";
 import { findDestination } from "../../netlink/route-lookup.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
@@ -38,7 +39,13 @@ export function addMappings(request: CniRequest, result: CniResult, wanted: Port
   using undo = new Undo();
   // Before it is made: where the kernel's answer is lost, nobody knows whether it was.
   undo.defer(() => dropEntries(netfilter, hostPortSets, owner));
-  take(netfilter, route, owner, forwards, wanted.settings);
+  try {
+    take(netfilter, route, owner, forwards, wanted.settings);
+  } catch (error) {
+    // Nothing was sent: what the attachment has of an earlier ADD is its own.
+    if (error instanceof CniError) undo.keep();
+    throw error;
+  }
   forget(request, { netfilter, route }, forwards);
   // Without it the kernel drops what comes from 127.0.0.1 and leaves by another device.
   if (localDevice !== undefined) ensureSysctl(localnetKey(localDevice), "1");
@@ -72,8 +79,7 @@ function check(request: CniRequest): void {
   if (forwards.length === 0) return;
   checkEntries(netfilter, hostPortSets, ownerOf(request, prevResult), forwards.map(portEntry));
   const damaged = findDamage(netfilter, hostPortPart(presentBits(netfilter)));
-  if (damaged !== undefined)
-    throw new Error(`chain ${damaged} of table ${podTable.name} has not the rules it should have`);
+  if (damaged !== undefined) throw new Error(damaged);
   if (localDevice !== undefined && findSysctl(localnetKey(localDevice)) !== "1") {
     throw new Error(`${localnetKey(localDevice)} is not 1, which host ports on 127.0.0.1 need`);
   }
@@ -85,7 +91,16 @@ function gc(request: CniGcRequest): void {
   function isStale(owner: PodOwner): boolean {
     return isStaleOwner(owner, config.name, valid);
   }
-  inNfTables((netfilter) => sweepSets(netfilter, () => hostPortPart(presentBits(netfilter)), isStale));
+  inNfTables((netfilter) => {
+    const ports = listElements(netfilter, podTable, hostPortIndex).flatMap(({ comment, data }) => {
+      const owner = findOwner(comment);
+      return owner !== undefined && isStale(owner) && data instanceof Uint8Array ? [decodeHostPort(data)] : [];
+    });
+    sweepSets(netfilter, () => hostPortPart(presentBits(netfilter)), isStale);
+    if (ports.length === 0) return;
+    using route = new NetlinkSocket();
+    forget(request, { netfilter, route }, ports);
+  });
 }
 
 /** Throws a CniError, code 50, for a configuration that ADD would refuse, be it without mappings. */
@@ -150,7 +165,11 @@ function refuseReferencePorts(netfilter: NetlinkSocket, forwards: readonly PortF
 }
 
 /** Best effort, as the reference: a flow that is not forgotten ends by itself, when it has been silent for long enough. */
-function forget(request: CniRequest, sockets: Parameters<typeof forgetFlows>[0], ports: readonly HostPort[]): void {
+function forget(
+  request: Pick<CniRequest, "warn">,
+  sockets: Parameters<typeof forgetFlows>[0],
+  ports: readonly HostPort[],
+): void {
   try {
     forgetFlows(sockets, ports);
   } catch (error) {
