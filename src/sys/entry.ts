@@ -1,5 +1,5 @@
 /** What stands under a name in a directory; for programs that a person runs, since node:fs costs a plugin time. */
-import { accessSync, constants, lstatSync, readlinkSync } from "node:fs";
+import { accessSync, constants, lstatSync, readlinkSync, statSync } from "node:fs";
 
 /** A name of a directory, not what a link leads to. */
 export type Entry =
@@ -19,7 +19,7 @@ export function findEntry(path: string): Entry | undefined {
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
   }

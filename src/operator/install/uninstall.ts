@@ -26,10 +26,10 @@ export function uninstallFiles({ binDirectory, netDirectory }: Places, tell: (li
   }
   using lock = lockFile(binDirectory, 0o755);
   void lock;
-  const present = readPresent(binDirectory, "/proc/self/exe");
+  const present = readPresent({ binDirectory, hostRoot: undefined }, "/proc/self/exe");
   const plan = planRemoval(present, hiddenNames(names));
   // First, so that no pod is started with plugins that are about to go.
-  const movedAway = present.get(ownFileName)?.kind === "foreign";
+  const movedAway = ["foreign", "broken"].includes(present.get(ownFileName)?.kind ?? "");
   if (!movedAway) removeConflist(netDirectory, tell);
   else tell(`${binDirectory}/${ownFileName} is somebody else's, and so is ${netDirectory}/${conflistName}: both stay`);
   removePrograms(binDirectory, plan);
