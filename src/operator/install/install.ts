@@ -1,11 +1,11 @@
 import { versionLine } from "../../base/version.ts";
-import { createFile, ensureDirectory, findText, removeFile } from "../../sys/file.ts";
+import { findDirectoryFault } from "../../sys/entry.ts";
+import { ensureDirectory, findText } from "../../sys/file.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { lockFile } from "../../sys/lock.ts";
-import { renameFile } from "../../sys/copy.ts";
-import { syncFile } from "../../sys/sync.ts";
 import { readPluginTypes } from "./conflist.ts";
-import { conflistName, executableName, programNames, savedName, stagedName } from "./layout.ts";
+import { conflistName, executableName, programNames, savedName } from "./layout.ts";
+import { putList } from "./list.ts";
 import { nodeFaults, readNodeFacts } from "./node-checks.ts";
 import type { InstallOptions } from "./options.ts";
 import { type InstallPlan, planInstall } from "./plan.ts";
@@ -23,6 +23,8 @@ const directoryMode = 0o755;
 export function install(options: InstallOptions, tell: (line: string) => void): void {
   checkNode(options.hostRoot, tell);
   const text = readConflist(options.conflist);
+  const fault = options.part === "plugins" ? undefined : findDirectoryFault(options.netDirectory);
+  if (fault !== undefined) throw new Error(`Cannot install into ${options.netDirectory}: ${fault}`);
   ensureDirectory(options.binDirectory, directoryMode);
   // Two installers at once would take each other's staged files; nothing is left of a lock on the directory itself.
   using lock = lockFile(options.binDirectory, directoryMode);
@@ -94,26 +96,9 @@ function isProgram(name: string): boolean {
   return programNames.includes(name);
 }
 
-/** A file that is as it shall be is not written again: runtimes read the directory anew at each change. */
 function installConflist({ netDirectory }: InstallOptions, text: string, tell: (line: string) => void): void {
   ensureDirectory(netDirectory, directoryMode);
-  const path = `${netDirectory}/${conflistName}`;
-  const staged = `${netDirectory}/${stagedName(conflistName)}`;
-  // What a killed installation has left.
-  removeFile(staged);
-  if (findText(path) === text) tell(`${path} is as it shall be`);
-  else {
-    try {
-      createFile(staged, text, 0o644);
-      syncFile(staged);
-      renameFile(staged, path);
-    } catch (error) {
-      removeFile(staged);
-      throw error;
-    }
-    syncFile(netDirectory);
-    tell(`${path} is in place`);
-  }
+  putList(netDirectory, text, tell);
   for (const name of earlierNames(netDirectory)) {
     tell(`warning: ${netDirectory}/${name} sorts before ${conflistName}: runtimes take that network, not this one`);
   }
