@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { appendFile, copyFile, readFile, rm, symlink, writeFile } from "node:fs/promises";
 
 import { runCommand } from "../helpers/command.ts";
+import { executablePath } from "../helpers/executable.ts";
 import {
   createInstallPlace,
   expectInstalled,
@@ -67,6 +68,28 @@ await describeWith(["executable"], "install-cni beside other plugins", () => {
     expect(stdout).toContain("somebody else's");
     expect(await place.names()).toEqual(["bin/flannel", "net.d/10-flannel.conflist"]);
     expect(await sameBytes(place.plugin("flannel"), "/bin/true")).toBe(true);
+  });
+});
+
+await describeWith(["executable", "root"], "tartan uninstall as README.md has it", () => {
+  test("by the installed executable, without options, leaves none of the node's files", async () => {
+    await using place = await createInstallPlace();
+    const list = await place.directory.write("cni-conf.json", stockList);
+    const script = `
+      for each in /opt /etc /run /var/lib; do mount -t tmpfs tmpfs "$each"; done
+      mkdir -p /run/flannel /var/lib/tartan && echo FLANNEL_MTU=1450 > /run/flannel/subnet.env
+      echo {} > /var/lib/tartan/kube-nodes
+      "$1" install-cni --conflist "$2" && ls -A /opt/cni/bin /etc/cni/net.d >&2
+      /opt/cni/bin/tartan uninstall
+      find /opt /etc /run /var/lib ! -type d >&2`;
+    const words = ["unshare", "--mount", "--net", "sh", "-ec", script, "sh", executablePath, list];
+    const { stdout, stderr } = await runCommand(words);
+    expect(stderr).toBe(
+      "/etc/cni/net.d:\n.10-flannel.conflist.tartan-own\n10-flannel.conflist\n\n" +
+        "/opt/cni/bin:\nbridge\nflannel\nhost-local\nloopback\nportmap\ntartan\n",
+    );
+    for (const wanted of ["removed /etc/cni/net.d/10-flannel.conflist", "removed /run/flannel/subnet.env"])
+      expect(stdout).toContain(wanted);
   });
 });
 
