@@ -156,12 +156,10 @@ network_config() {
 # As the kubelet names its node.
 default_node_name() { uname -n | tr '[:upper:]' '[:lower:]'; }
 
-# The value of a setting in a file: as systemd reads it, of several the last, without quotes round it.
-setting_in() {
-	sed -n "s/^$2=//p" "$1" | sed -n '$p' | sed "s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
+# The value of a setting as systemd reads it: of several the last, without quotes round it.
+setting() {
+	sed -n "s/^$1=//p" "$work/flanneld.env" | sed -n '$p' | sed "s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
 }
-
-setting() { setting_in "$work/flanneld.env" "$1"; }
 
 # Gives a setting its value, in the line that it has or in a new one. No value has a character that sed would take otherwise.
 set_setting() {
@@ -238,11 +236,9 @@ check_settings() {
 		fail "the daemon would not start with these settings: nothing was changed"
 	for key in FLANNELD_LEASE_DIR FLANNELD_KUBECONFIG_FILE; do
 		case $(setting "$key") in
+		/tmp/* | /var/tmp/*) fail "$key is \"$(setting "$key")\": the service has a /tmp and a /var/tmp of its own" ;;
 		'' | /*) ;;
 		*) fail "$key is \"$(setting "$key")\", wanted a path that begins with /" ;;
-		esac
-		case $(setting "$key") in
-		/tmp/* | /var/tmp/*) fail "$key is \"$(setting "$key")\": the service has a /tmp and a /var/tmp of its own" ;;
 		esac
 	done
 	file=$(setting FLANNELD_KUBECONFIG_FILE)
