@@ -23,7 +23,7 @@ Usage: install.sh [OPTION]...
   --network CIDR       the cluster's network, where there is no configuration yet (default: 10.244.0.0/16)
   --iface NAME         the interface to the other nodes (default: that of the default route)
   --public-ip ADDRESS  the address that other nodes send to (default: the interface's)
-  --no-ip-masq         do not masquerade what pods send out of the cluster
+  --no-ip-masq         do not masquerade what pods send out of the cluster; --ip-masq does so again
   --healthz-port PORT  where /healthz and /readyz are served, on 127.0.0.1 (default: 8081; 0 for none)
   --replace NAMES      plugins to take over from other packages: names with commas between them, or all
   --conflist FILE      a CNI configuration list of your own
@@ -32,7 +32,8 @@ Usage: install.sh [OPTION]...
   --purge              with --uninstall: the directory /var/lib/tartan goes as well
   --help               print this
 
-Settings are kept in /etc/tartan/flanneld.env. Run again without an option of the daemon, it leaves them as they are.
+Settings are kept in /etc/tartan/flanneld.env. An option changes its own and leaves all others, those added by hand as well;
+another lease source takes the place of the former with all of its settings.
 END
 }
 
@@ -47,9 +48,9 @@ wrong_usage() {
 	exit 2
 }
 
-# What is asked for: empty where nothing was said. `configured` is set by every option of the daemon.
+# What is asked for: empty where nothing was said.
 executable='' lease_dir='' kubeconfig='' node_name='' network='' iface='' public_ip='' healthz_port='' replace='' conflist=''
-ip_masq=true start=yes uninstall='' purge='' configured=''
+ip_masq='' start=yes uninstall='' purge=''
 
 read_options() {
 	while [ $# -gt 0 ]; do
@@ -62,7 +63,8 @@ read_options() {
 			;;
 		esac
 		case $1 in
-		--no-ip-masq) ip_masq=false configured=yes ;;
+		--ip-masq) ip_masq=true ;;
+		--no-ip-masq) ip_masq=false ;;
 		--no-start) start='' ;;
 		--uninstall) uninstall=yes ;;
 		--purge) purge=yes ;;
@@ -91,12 +93,12 @@ set_option() {
 	--replace) replace=$2 ;;
 	--conflist) conflist=$2 ;;
 	--network) network=$2 ;;
-	--lease-dir) lease_dir=$2 configured=yes ;;
-	--kubeconfig) kubeconfig=$2 configured=yes ;;
-	--node-name) node_name=$2 configured=yes ;;
-	--iface) iface=$2 configured=yes ;;
-	--public-ip) public_ip=$2 configured=yes ;;
-	--healthz-port) healthz_port=$2 configured=yes ;;
+	--lease-dir) lease_dir=$2 ;;
+	--kubeconfig) kubeconfig=$2 ;;
+	--node-name) node_name=$2 ;;
+	--iface) iface=$2 ;;
+	--public-ip) public_ip=$2 ;;
+	--healthz-port) healthz_port=$2 ;;
 	esac
 }
 
@@ -154,31 +156,105 @@ network_config() {
 # As the kubelet names its node.
 default_node_name() { uname -n | tr '[:upper:]' '[:lower:]'; }
 
-settings() {
-	echo "# Written by install.sh. Each is a flag of flanneld; flanneld --help lists them all."
-	if [ -n "$kubeconfig" ]; then
-		echo "FLANNELD_KUBE_SUBNET_MGR=true"
-		echo "FLANNELD_KUBECONFIG_FILE=$kubeconfig"
-		echo "FLANNELD_NET_CONFIG_PATH=$settings_dir/net-conf.json"
-		echo "NODE_NAME=${node_name:-$(default_node_name)}"
-	else
-		echo "FLANNELD_LEASE_DIR=${lease_dir:-$default_leases}"
-	fi
-	if [ -n "$iface" ]; then echo "FLANNELD_IFACE=$iface"; fi
-	if [ -n "$public_ip" ]; then echo "FLANNELD_PUBLIC_IP=$public_ip"; fi
-	echo "FLANNELD_IP_MASQ=$ip_masq"
-	echo "FLANNELD_HEALTHZ_IP=127.0.0.1"
-	echo "FLANNELD_HEALTHZ_PORT=${healthz_port:-8081}"
+# The value of a setting as systemd reads it: of several the last, without quotes round it.
+setting() {
+	sed -n "s/^$1=//p" "$work/flanneld.env" | sed -n '$p' | sed "s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
 }
 
-# The value of a setting that is in force.
-setting() {
-	sed -n "s/^$1=//p" "$settings_dir/flanneld.env"
+# Gives a setting its value, in the line that it has or in a new one. No value has a character that sed would take otherwise.
+set_setting() {
+	if grep -q "^$1=" "$work/flanneld.env"; then
+		sed -i "s|^$1=.*|$1=$2|" "$work/flanneld.env"
+	else
+		echo "$1=$2" >>"$work/flanneld.env"
+	fi
+}
+
+default_setting() {
+	if [ -z "$(setting "$1")" ]; then set_setting "$1" "$2"; fi
+}
+
+remove_settings() {
+	for key in "$@"; do sed -i "/^$key=/d" "$work/flanneld.env"; done
+}
+
+# The settings as they shall be, in $work: those that are there, with what the options change.
+prepare_settings() {
+	if [ -e "$settings_dir/flanneld.env" ]; then
+		cat "$settings_dir/flanneld.env" >"$work/flanneld.env"
+		# A last line without its end would run into the next one.
+		if [ -n "$(tail -c 1 "$work/flanneld.env")" ]; then echo >>"$work/flanneld.env"; fi
+	else
+		echo "# Written by install.sh. Each is a flag of flanneld; flanneld --help lists them all." >"$work/flanneld.env"
+	fi
+	prepare_source
+	if [ -n "$iface" ]; then set_setting FLANNELD_IFACE "$iface"; fi
+	if [ -n "$public_ip" ]; then set_setting FLANNELD_PUBLIC_IP "$public_ip"; fi
+	if [ -n "$ip_masq" ]; then set_setting FLANNELD_IP_MASQ "$ip_masq"; fi
+	if [ -n "$healthz_port" ]; then set_setting FLANNELD_HEALTHZ_PORT "$healthz_port"; fi
+	if [ ! -e "$settings_dir/flanneld.env" ]; then
+		default_setting FLANNELD_IP_MASQ true
+		default_setting FLANNELD_HEALTHZ_IP 127.0.0.1
+		default_setting FLANNELD_HEALTHZ_PORT 8081
+	fi
+}
+
+prepare_source() {
+	if [ -n "$kubeconfig" ]; then
+		remove_settings FLANNELD_LEASE_DIR
+		set_setting FLANNELD_KUBE_SUBNET_MGR true
+		set_setting FLANNELD_KUBECONFIG_FILE "$kubeconfig"
+	elif [ -n "$lease_dir" ]; then
+		remove_settings FLANNELD_KUBE_SUBNET_MGR FLANNELD_KUBECONFIG_FILE FLANNELD_KUBE_API_URL FLANNELD_KUBE_ANNOTATION_PREFIX \
+			FLANNELD_NET_CONFIG_PATH FLANNELD_SET_NODE_NETWORK_UNAVAILABLE NODE_NAME POD_NAME POD_NAMESPACE
+		set_setting FLANNELD_LEASE_DIR "$lease_dir"
+	else
+		case $(setting FLANNELD_KUBE_SUBNET_MGR) in
+		'' | false | 0) default_setting FLANNELD_LEASE_DIR "$default_leases" ;;
+		esac
+	fi
+	lease_dir=$(setting FLANNELD_LEASE_DIR)
+	if [ -z "$lease_dir" ]; then
+		default_setting FLANNELD_NET_CONFIG_PATH "$settings_dir/net-conf.json"
+		if [ -n "$node_name" ]; then set_setting NODE_NAME "$node_name"; fi
+		if [ -z "$(setting POD_NAME)" ]; then default_setting NODE_NAME "$(default_node_name)"; fi
+	elif [ -n "$node_name" ]; then
+		fail "--node-name goes with --kubeconfig: the leases come from $lease_dir"
+	fi
+}
+
+# The daemon would end again and again with what it cannot take: it says so before anything is changed.
+check_settings() {
+	network_config >"$work/net-conf.json"
+	set --
+	while IFS= read -r line; do
+		case $line in
+		[A-Z]*=*) set -- "$@" "${line%%=*}=$(setting "${line%%=*}")" ;;
+		esac
+	done <"$work/flanneld.env"
+	env -i "$@" "$executable" flanneld check-settings "$work/net-conf.json" ||
+		fail "the daemon would not start with these settings: nothing was changed"
+	for key in FLANNELD_LEASE_DIR FLANNELD_KUBECONFIG_FILE; do
+		case $(setting "$key") in
+		/tmp/* | /var/tmp/*) fail "$key is \"$(setting "$key")\": the service has a /tmp and a /var/tmp of its own" ;;
+		'' | /*) ;;
+		*) fail "$key is \"$(setting "$key")\", wanted a path that begins with /" ;;
+		esac
+	done
+	file=$(setting FLANNELD_KUBECONFIG_FILE)
+	if [ -n "$file" ]; then check_readable "$file"; fi
+}
+
+# root without the capability to read what is another user's: so runs the service.
+check_readable() {
+	[ -f "$1" ] || fail "there is no file $1"
+	command -v setpriv >/dev/null || return 0
+	setpriv --inh-caps=-all --bounding-set=-all cat "$1" >/dev/null 2>&1 ||
+		fail "the service cannot read $1: it runs as root without the right to read other users' files (chown root, or a copy for it)"
 }
 
 install_settings() {
-	if [ -n "$configured" ] || [ ! -e "$settings_dir/flanneld.env" ]; then settings | put "$settings_dir/flanneld.env"; fi
-	lease_dir=$(setting FLANNELD_LEASE_DIR)
+	put "$settings_dir/flanneld.env" <"$work/flanneld.env"
 	if [ -n "$lease_dir" ]; then
 		file=$lease_dir/config
 	else
@@ -186,7 +262,7 @@ install_settings() {
 	fi
 	# The nodes share the first one: whoever is there first writes it.
 	if [ ! -e "$file" ]; then
-		network_config | put "$file"
+		put "$file" <"$work/net-conf.json"
 	elif [ -n "$network" ]; then
 		echo "install.sh: $file is there already and stays as it is"
 	fi
@@ -217,9 +293,21 @@ END
 choose_list() {
 	list=$conflist
 	if [ -n "$list" ]; then return; fi
-	list=$(mktemp)
-	trap 'rm -f "$list"' EXIT
+	list=$work/conflist
 	conflist >"$list"
+}
+
+# What the later steps would fail at.
+check_places() {
+	for name in "$daemon" "$command"; do
+		[ "$(readlink "$name" 2>/dev/null)" = "$bin_dir/tartan" ] && continue
+		if [ -e "$name" ] || [ -L "$name" ]; then fail "$name is there and not ours"; fi
+	done
+	for directory in "$bin_dir" "$net_dir" "$settings_dir" "$(dirname "$unit")" "$(dirname "$daemon")" "$(dirname "$command")"; do
+		while [ ! -e "$directory" ]; do directory=$(dirname "$directory"); done
+		[ -d "$directory" ] || fail "$directory is no directory"
+		[ -w "$directory" ] || fail "$directory cannot be written to"
+	done
 }
 
 # One part of install-cni, which checks all before it changes anything.
@@ -235,7 +323,6 @@ install_programs() {
 	if [ "$(cksum "$bin_dir/tartan")" != "$before" ]; then changed=yes; fi
 	for name in "$daemon" "$command"; do
 		[ "$(readlink "$name" 2>/dev/null)" = "$bin_dir/tartan" ] && continue
-		if [ -e "$name" ]; then fail "$name is there and not ours"; fi
 		mkdir -p "$(dirname "$name")"
 		ln -sf "$bin_dir/tartan" "$name"
 	done
@@ -313,7 +400,12 @@ install() {
 	check_runtimes
 	if [ -n "$conflist" ] && [ ! -f "$conflist" ]; then fail "there is no file $conflist"; fi
 	changed=''
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	check_places
 	choose_list
+	prepare_settings
+	check_settings
 	install_programs
 	install_settings
 	install_service

@@ -7,6 +7,7 @@ import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import { type Log, openLog } from "../sys/log.ts";
+import { checkSettings, checkSettingsCommand } from "./check-settings.ts";
 import { FlagError } from "./flag-syntax.ts";
 import { type Invocation, parseInvocation, usageText } from "./flags.ts";
 import { serveHealth } from "./health.ts";
@@ -31,6 +32,10 @@ export async function runDaemon(args: readonly string[]): Promise<void> {
     await writeKubeconfig(args[1]);
     return;
   }
+  if (args[0] === checkSettingsCommand) {
+    process.exitCode = tellSettings(args[1]);
+    return;
+  }
   const invocation = readInvocation(args);
   switch (invocation?.kind) {
     case "version":
@@ -45,6 +50,17 @@ export async function runDaemon(args: readonly string[]): Promise<void> {
       break;
     case undefined:
       process.exitCode = 2;
+  }
+}
+
+/** The exit code: 2, and told, for what could not be followed. */
+function tellSettings(path: string | undefined): number {
+  try {
+    checkSettings(path, process.env);
+    return 0;
+  } catch (error) {
+    console.error(errorText(error));
+    return 2;
   }
 }
 

@@ -65,7 +65,7 @@ export class SettingsFollower {
 }
 
 /** Throws an Error for another backend, and a DecodeError for an option that is wrong. */
-function readSettings(config: NetworkConfig): Settings {
+export function readSettings(config: NetworkConfig): Settings {
   const { type, json } = config.backend;
   if (type !== vxlanType) {
     throw new Error(`Cannot use backend "${type}": it is not supported yet, only "${vxlanType}" is`);

@@ -1,5 +1,6 @@
 /** What stands under a name in a directory; for programs that a person runs, since node:fs costs a plugin time. */
-import { accessSync, constants, lstatSync, readlinkSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, readlinkSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 
 /** A name of a directory, not what a link leads to. */
 export type Entry =
@@ -19,8 +20,21 @@ export function findEntry(path: string): Entry | undefined {
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
+  }
+}
+
+/** Why files cannot be made in a directory, or it cannot be made itself, in words; undefined when they can. */
+export function findDirectoryFault(path: string): string | undefined {
+  let there = path;
+  while (!existsSync(there)) there = dirname(there);
+  try {
+    if (!statSync(there).isDirectory()) return `${there} is no directory`;
+    accessSync(there, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return `${there} cannot be written to (${error instanceof Error && "code" in error ? String(error.code) : String(error)})`;
   }
 }

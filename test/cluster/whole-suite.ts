@@ -15,6 +15,7 @@ import {
   standingPods,
   startPings,
 } from "./migration.ts";
+import type { RealNode } from "./cluster-node.ts";
 import { createPods, deletePods } from "./pods.ts";
 import type { RealCluster } from "./real-cluster.ts";
 
@@ -99,6 +100,23 @@ async function nodesHave({ nodes }: RealCluster, { plugins, flannel }: WholeFile
   for (const node of nodes) {
     const list = new Decoder(parseJson(await node.read("etc/cni/net.d/10-flannel.conflist"))).field("plugins").list();
     expect(list.map((plugin) => plugin.field("type").string() ?? "")).toEqual([...plugins]);
-    await node.run(["cmp", flannel, "/opt/cni/bin/flannel"]);
+    await expectPlugin(node, flannel);
   }
+}
+
+/** Fails unless the node's flannel is this file, and says which each of them is. */
+async function expectPlugin(node: RealNode, file: string): Promise<void> {
+  const installed = "/opt/cni/bin/flannel";
+  const { exitCode } = await node.run(["cmp", "--silent", file, installed], { exitCode: "any" });
+  if (exitCode === 0) return;
+  const [wanted, found] = [await aboutPlugin(node, file), await aboutPlugin(node, installed)];
+  throw new Error(
+    `${node.name} has another ${installed} than ${file}: ${found}, wanted ${wanted}. The image is built anew for the test: ` +
+      "when the tree has changed since dist/tartan was built, if only by an untracked file (-dirty), build that again",
+  );
+}
+
+async function aboutPlugin(node: RealNode, path: string): Promise<string> {
+  const { stdout, stderr } = await node.run(["env", "CNI_COMMAND=", path], { exitCode: "any" });
+  return `"${(stderr + stdout).split("\n", 1)[0] ?? ""}"`;
 }

@@ -14,7 +14,6 @@ import { serviceSuite } from "../cluster/service-suite.ts";
 import { buildImage, thisArchitecture } from "../helpers/image.ts";
 import { describeWith } from "../helpers/require.ts";
 
-const ownExecutable = "/opt/cni/bin/tartan";
 const setupTimeoutMs = 240_000;
 
 await describeWith(clusterRequirements, "a cluster with our image and manifest, kube-proxy with nftables", () => {
@@ -67,8 +66,8 @@ await describeWith(clusterRequirements, "a cluster with our image and manifest, 
       const { kubectl, nodes } = cluster();
       await kubectl.run(["delete", "-f", "-", "--wait=true"], { stdin: await ownManifest() });
       for (const node of nodes) {
-        await node.run([ownExecutable, "uninstall", "--rules", "--all"]);
-        await node.run([ownExecutable, "uninstall"]);
+        // As README.md has it, and nothing before it.
+        await node.run(["/opt/cni/bin/tartan", "uninstall"]);
         expect(await node.list("opt/cni/bin")).toEqual([]);
         expect(await node.list("etc/cni/net.d")).toEqual([]);
         expect(await node.list("var/lib/tartan")).toEqual([]);

@@ -135,7 +135,8 @@ for (const version of containerdNames) {
         }
         const installed = await readdir(node.path("opt/cni/bin"));
         expect(installed.toSorted().join(" ")).toBe("bridge flannel host-local loopback portmap tartan");
-        expect(await readdir(node.path("etc/cni/net.d"))).toEqual(["10-flannel.conflist"]);
+        const configured = await readdir(node.path("etc/cni/net.d"));
+        expect(configured.toSorted().join(" ")).toBe(".10-flannel.conflist.tartan-own 10-flannel.conflist");
         await runDaemon(node, containerd, configMap.path);
       },
       buildTimeoutMs,

@@ -76,8 +76,23 @@ await describeWith(["executable", "root"], "install-cni while plugins run", () =
       ls -A "$1"; cat "$1/flannel"; ls -A "$3" 2>/dev/null; true`;
     const words = [place.binDirectory, executablePath, place.netDirectory, place.directory.join("cni-conf.json")];
     const { stdout, stderr } = await runCommand(["unshare", "--mount", "sh", "-c", script, "sh", ...words]);
-    expect(stderr).toContain("ENOSPC");
+    expect(stderr).toMatch(/Cannot put tartan, .* into \S+\/bin: .*ENOSPC/);
     expect(stdout).toBe("flannel\nold");
+  });
+
+  test("says which file cannot be kept, and leaves nothing half done beside it", async () => {
+    await using place = await createInstallPlace();
+    await place.directory.write("cni-conf.json", stockList);
+    await place.directory.write("bin/flannel", "old", 0o755);
+    // A mount can be given no second name.
+    const script = `
+      mount --bind "$1/flannel" "$1/flannel"
+      if "$2" install-cni --bin-dir "$1" --net-dir "$3" --conflist "$4"; then exit 9; fi
+      cat "$1/flannel"; ls -A "$1" | grep tartan-new; ls -A "$3" 2>/dev/null; true`;
+    const words = [place.binDirectory, executablePath, place.netDirectory, place.directory.join("cni-conf.json")];
+    const { stdout, stderr } = await runCommand(["unshare", "--mount", "sh", "-c", script, "sh", ...words]);
+    expect(stderr).toMatch(/Cannot put tartan, flannel, .* into .*\.flannel\.tartan-saved: .*EXDEV/);
+    expect(stdout).toBe("old");
   });
 });
 

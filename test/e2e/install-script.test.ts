@@ -29,6 +29,12 @@ async function files(): Promise<readonly string[]> {
     .toSorted();
 }
 
+/** The settings below the line that says who wrote them. */
+async function settingLines(): Promise<readonly string[]> {
+  const { stdout } = await machine.run(["cat", "/etc/tartan/flanneld.env"]);
+  return stdout.trimEnd().split("\n").slice(1);
+}
+
 async function mainPid(): Promise<string> {
   const { stdout } = await machine.run(["systemctl", "show", "--property=MainPID", "--value", "flanneld"]);
   return stdout.trim();
@@ -68,12 +74,52 @@ await describeWith(requirements, "install.sh", () => {
       [["--executable=/bin/false"], 1, "/bin/false does not run here"],
       [["--conflist=/nowhere"], 1, "there is no file /nowhere"],
       [["--conflist=/etc/hostname"], 1, "Cannot install the configuration list /etc/hostname"],
+      [["--network=banana"], 1, "Cannot use this network configuration: "],
+      [["--public-ip=nonsense"], 1, 'value "nonsense": it must be the IPv4 address of a node'],
+      [["--healthz-port=abc"], 1, 'FLANNELD_HEALTHZ_PORT with value "abc"'],
+      [["--iface=no/such"], 1, 'Cannot use --iface with value "no/such"'],
+      [["--kubeconfig=/nowhere"], 1, "there is no file /nowhere"],
+      [["--kubeconfig=k.conf"], 1, 'FLANNELD_KUBECONFIG_FILE is "k.conf", wanted a path that begins with /'],
+      [["--kubeconfig=/tmp/k.conf"], 1, "the service has a /tmp and a /var/tmp of its own"],
+      [["--node-name=n1"], 1, "--node-name goes with --kubeconfig"],
     ] as const) {
       const { stderr } = await runScript(words, exitCode);
       expect(stderr).toContain(wanted);
       expect(await files()).toEqual(untouched);
     }
     expect((await runScript(["--help"])).stdout).toStartWith("Usage: install.sh");
+  });
+
+  test.each([
+    [
+      "a program of somebody else with the daemon's name",
+      "echo theirs > /usr/local/sbin/flanneld",
+      [],
+      "/usr/local/sbin/flanneld is there and not ours",
+      "rm /usr/local/sbin/flanneld",
+    ],
+    [
+      "a file where the configurations' directory should be",
+      "mkdir -p /etc/cni && touch /etc/cni/net.d",
+      [],
+      "/etc/cni/net.d is no directory",
+      "rm -r /etc/cni",
+    ],
+    [
+      "a kubeconfig that root may only read as the owner of all files",
+      "echo secret > /etc/k.conf && chmod 0600 /etc/k.conf && chown 65534 /etc/k.conf",
+      ["--kubeconfig=/etc/k.conf"],
+      "the service cannot read /etc/k.conf",
+      "rm /etc/k.conf",
+    ],
+  ])("refuses %s, before it changes anything", async (_claim, prepare, words, wanted, clean) => {
+    await machine.shell(prepare);
+    const before = await files();
+    const { stderr } = await runScript(words, 1);
+    expect(stderr).toContain(wanted);
+    expect(await files()).toEqual(before);
+    await machine.shell(clean);
+    expect(await files()).toEqual(untouched);
   });
 
   test("installs the daemon as a confined service, and what the plugins need", async () => {
@@ -154,7 +200,7 @@ await describeWith(requirements, "install.sh", () => {
   test("for Kubernetes writes the settings of that source", async () => {
     await machine.shell("mkdir -p /etc/kubernetes && echo '{}' > /etc/kubernetes/kubelet.conf");
     await runScript(["--kubeconfig=/etc/kubernetes/kubelet.conf", "--node-name=node1", "--no-start"]);
-    expect((await machine.run(["cat", "/etc/tartan/flanneld.env"])).stdout.split("\n").slice(1)).toEqual([
+    expect(await settingLines()).toEqual([
       "FLANNELD_KUBE_SUBNET_MGR=true",
       "FLANNELD_KUBECONFIG_FILE=/etc/kubernetes/kubelet.conf",
       "FLANNELD_NET_CONFIG_PATH=/etc/tartan/net-conf.json",
@@ -162,12 +208,48 @@ await describeWith(requirements, "install.sh", () => {
       "FLANNELD_IP_MASQ=true",
       "FLANNELD_HEALTHZ_IP=127.0.0.1",
       "FLANNELD_HEALTHZ_PORT=8081",
-      "",
     ]);
     expect((await machine.run(["cat", "/etc/tartan/net-conf.json"])).stdout).toContain('"Network": "10.244.0.0/16"');
+    await runScript(["--uninstall", "--purge"]);
     await machine.run(["hostname", "Node-7"]);
     await runScript(["--kubeconfig=/etc/kubernetes/kubelet.conf", "--no-start"]);
-    expect((await machine.run(["cat", "/etc/tartan/flanneld.env"])).stdout).toContain("\nNODE_NAME=node-7\n");
+    expect(await settingLines()).toContain("NODE_NAME=node-7");
+    await runScript(["--uninstall", "--purge"]);
+  });
+
+  test("changes of the settings what an option says, and keeps all others", async () => {
+    await runScript(["--kubeconfig=/etc/kubernetes/kubelet.conf", "--node-name=n1", "--no-start"]);
+    const written = await settingLines();
+    // By hand, the last line without an end.
+    await machine.shell(
+      "printf '# ours\\nFLANNELD_IPTABLES_FORWARD_RULES=false\\nFLANNELD_SUBNET_FILE=\"/run/flannel/subnet.env\"' >> /etc/tartan/flanneld.env",
+    );
+    const byHand = [
+      "# ours",
+      "FLANNELD_IPTABLES_FORWARD_RULES=false",
+      'FLANNELD_SUBNET_FILE="/run/flannel/subnet.env"',
+    ];
+    await runScript(["--iface=eth0", "--no-start"]);
+    expect(await settingLines()).toEqual([...written, ...byHand, "FLANNELD_IFACE=eth0"]);
+    await runScript(["--iface=192.168.1.5", "--no-ip-masq", "--no-start"]);
+    const changed = written.map((line) => line.replace("MASQ=true", "MASQ=false"));
+    expect(await settingLines()).toEqual([...changed, ...byHand, "FLANNELD_IFACE=192.168.1.5"]);
+    await runScript(["--lease-dir=/var/lib/tartan/leases", "--ip-masq", "--no-start"]);
+    expect(await settingLines()).toEqual([
+      "FLANNELD_IP_MASQ=true",
+      "FLANNELD_HEALTHZ_IP=127.0.0.1",
+      "FLANNELD_HEALTHZ_PORT=8081",
+      ...byHand,
+      "FLANNELD_IFACE=192.168.1.5",
+      "FLANNELD_LEASE_DIR=/var/lib/tartan/leases",
+    ]);
+    await runScript(["--kubeconfig=/etc/kubernetes/kubelet.conf", "--no-start"]);
+    const back = await settingLines();
+    expect(back).not.toContain("FLANNELD_LEASE_DIR=/var/lib/tartan/leases");
+    for (const line of [...byHand, "FLANNELD_KUBE_SUBNET_MGR=true", "NODE_NAME=node-7"]) expect(back).toContain(line);
+    await machine.shell("echo FLANNELD_PUBLIC_IP=nonsense >> /etc/tartan/flanneld.env");
+    const { stderr } = await runScript(["--no-start"], 1);
+    expect(stderr).toContain("the daemon would not start with these settings");
     await runScript(["--uninstall", "--purge"]);
   });
 

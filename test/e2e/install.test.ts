@@ -60,7 +60,7 @@ await describeWith(["executable"], "install-cni", () => {
     expect(early.stderr).toContain('needs "flannel", "bridge", "host-local", "portmap"');
     expect(await place.names()).toEqual([]);
     await place.installList(stockList, ["--only=plugins"]);
-    expect(await place.names()).toEqual(installedNames.slice(0, -1));
+    expect(await place.names()).toEqual(installedNames.filter((name) => name.startsWith("bin/")));
     await place.installList(stockList, ["--only=conflist"]);
     expect(await place.names()).toEqual(installedNames);
   });
@@ -154,6 +154,18 @@ await describeWith(["executable"], "install-cni refuses", () => {
     const taken = await place.installList(stockList, [], { exitCode: 1 });
     expect(taken.stderr).toContain('Cannot install "bridge": something that is no file has the name');
     expect(await place.listing()).toEqual(before);
+  });
+
+  test("a directory of configurations that is a file or read-only, before the plugins are put", async () => {
+    await using place = await createInstallPlace();
+    await place.directory.write("net.d", "");
+    const { stderr } = await place.installList(stockList, [], { exitCode: 1 });
+    expect(stderr).toContain(`Cannot install into ${place.netDirectory}: ${place.netDirectory} is no directory`);
+    const below = await place.installList(stockList, [`--net-dir=${place.netDirectory}/deep/er`], { exitCode: 1 });
+    expect(below.stderr).toContain(`${place.netDirectory} is no directory`);
+    const sealed = await place.installList(stockList, ["--net-dir=/proc/sys/cni"], { exitCode: 1 });
+    expect(sealed.stderr).toContain("Cannot install into /proc/sys/cni: /proc/sys cannot be written to");
+    expect(await place.names()).toEqual([]);
   });
 
   test("an unknown option, exit code 2", async () => {

@@ -23,6 +23,7 @@ export const installedNames: readonly string[] = [
   "bin/loopback -> tartan",
   "bin/portmap -> tartan",
   "bin/tartan",
+  "net.d/.10-flannel.conflist.tartan-own",
   "net.d/10-flannel.conflist",
 ];
 

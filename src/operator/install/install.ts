@@ -1,17 +1,17 @@
 import { versionLine } from "../../base/version.ts";
-import { isExecutable } from "../../sys/entry.ts";
-import { createFile, ensureDirectory, findText, removeFile } from "../../sys/file.ts";
+import { findDirectoryFault } from "../../sys/entry.ts";
+import { ensureDirectory, findText } from "../../sys/file.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { lockFile } from "../../sys/lock.ts";
-import { renameFile } from "../../sys/copy.ts";
-import { syncFile } from "../../sys/sync.ts";
 import { readPluginTypes } from "./conflist.ts";
-import { conflistName, executableName, stagedName } from "./layout.ts";
+import { conflistName, executableName, programNames, savedName } from "./layout.ts";
+import { putList } from "./list.ts";
 import { nodeFaults, readNodeFacts } from "./node-checks.ts";
 import type { InstallOptions } from "./options.ts";
 import { type InstallPlan, planInstall } from "./plan.ts";
 import { readPresent } from "./present.ts";
 import { installPrograms } from "./programs.ts";
+import { findTarget, type NodeView } from "./target.ts";
 
 /** This program, also when its file has been replaced since it was started. */
 const ownExecutable = "/proc/self/exe";
@@ -23,6 +23,8 @@ const directoryMode = 0o755;
 export function install(options: InstallOptions, tell: (line: string) => void): void {
   checkNode(options.hostRoot, tell);
   const text = readConflist(options.conflist);
+  const fault = options.part === "plugins" ? undefined : findDirectoryFault(options.netDirectory);
+  if (fault !== undefined) throw new Error(`Cannot install into ${options.netDirectory}: ${fault}`);
   ensureDirectory(options.binDirectory, directoryMode);
   // Two installers at once would take each other's staged files; nothing is left of a lock on the directory itself.
   using lock = lockFile(options.binDirectory, directoryMode);
@@ -48,13 +50,13 @@ function readConflist(path: string): string {
   return text;
 }
 
-function planPrograms({ part, binDirectory, replace }: InstallOptions): InstallPlan {
-  if (part === "conflist") return { copies: [], links: [], saved: [], left: [] };
-  return planInstall(readPresent(binDirectory, ownExecutable), replace);
+function planPrograms({ part, binDirectory, hostRoot, replace }: InstallOptions): InstallPlan {
+  if (part === "conflist") return { copies: [], links: [], saved: [], broken: [], left: [] };
+  return planInstall(readPresent({ binDirectory, hostRoot }, ownExecutable), replace);
 }
 
 /** Every plugin that the list names must be there, or be among those that are about to be. */
-function checkPlugins({ conflist, binDirectory }: InstallOptions, text: string, plan: InstallPlan): void {
+function checkPlugins({ conflist, ...view }: InstallOptions, text: string, plan: InstallPlan): void {
   const state = `Cannot install the configuration list ${conflist}`;
   let types: readonly string[];
   try {
@@ -63,32 +65,40 @@ function checkPlugins({ conflist, binDirectory }: InstallOptions, text: string, 
     throw new Error(`${state}: no runtime would take it`, { cause: error });
   }
   const planned = new Set([...plan.copies, ...plan.links]);
-  const missing = types.filter((type) => !planned.has(type) && !isExecutable(`${binDirectory}/${type}`));
-  if (missing.length === 0) return;
-  const names = missing.map((type) => `"${type}"`).join(", ");
-  throw new Error(`${state}: it needs ${names}, not there in ${binDirectory} and not part of ${executableName}`);
+  const lacks = findLacks(
+    types.filter((type) => !planned.has(type)),
+    view,
+  );
+  if (lacks.length > 0) throw new Error(`${state}: it needs ${lacks.join("; and ")}`);
 }
 
-/** A file that is as it shall be is not written again: runtimes read the directory anew at each change. */
+/** Which of these plugins cannot be executed on the node, in words. */
+function findLacks(types: readonly string[], view: NodeView): readonly string[] {
+  const targets = types.map((type) => ({ type, target: findTarget(type, view) }));
+  const absent = targets.filter(({ target }) => target.kind === "nothing").map(({ type }) => type);
+  const [own, others] = [absent.filter(isProgram), absent.filter((type) => !isProgram(type))];
+  return [
+    ...(own.length === 0 ? [] : [`${quoted(own)}, not there in ${view.binDirectory}: install the plugins first`]),
+    ...(others.length === 0
+      ? []
+      : [`${quoted(others)}, not there in ${view.binDirectory} and not part of ${executableName}`]),
+    ...targets.flatMap(({ type, target }) =>
+      target.kind === "broken" ? [`"${type}", but ${view.binDirectory}/${type} ${target.reason}`] : [],
+    ),
+  ];
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(", ");
+}
+
+function isProgram(name: string): boolean {
+  return programNames.includes(name);
+}
+
 function installConflist({ netDirectory }: InstallOptions, text: string, tell: (line: string) => void): void {
   ensureDirectory(netDirectory, directoryMode);
-  const path = `${netDirectory}/${conflistName}`;
-  const staged = `${netDirectory}/${stagedName(conflistName)}`;
-  // What a killed installation has left.
-  removeFile(staged);
-  if (findText(path) === text) tell(`${path} is as it shall be`);
-  else {
-    try {
-      createFile(staged, text, 0o644);
-      syncFile(staged);
-      renameFile(staged, path);
-    } catch (error) {
-      removeFile(staged);
-      throw error;
-    }
-    syncFile(netDirectory);
-    tell(`${path} is in place`);
-  }
+  putList(netDirectory, text, tell);
   for (const name of earlierNames(netDirectory)) {
     tell(`warning: ${netDirectory}/${name} sorts before ${conflistName}: runtimes take that network, not this one`);
   }
@@ -107,6 +117,7 @@ function tellPrograms({ binDirectory }: InstallOptions, plan: InstallPlan, tell:
       ? `${binDirectory} has ${versionLine} already`
       : `${versionLine} is in ${binDirectory}: ${changed.join(", ")}`,
   );
+  for (const { name, reason } of plan.broken) tell(`${name} ${reason}: it is kept as ${savedName(name)}`);
   if (plan.left.length > 0) {
     const names = plan.left.join(",");
     tell(`left to somebody else in ${binDirectory}: ${plan.left.join(", ")} (--replace ${names} takes over)`);

@@ -34,3 +34,8 @@ export function stagedName(name: string): string {
 export function savedName(name: string): string {
   return `.${name}.tartan-saved`;
 }
+
+/** Where the text stays that we have written, to be told from what others write later. */
+export function recordName(name: string): string {
+  return `.${name}.tartan-own`;
+}

@@ -42,7 +42,7 @@ refused before anything is changed. Safe to repeat, also while pods are being st
   --bin-dir DIR     directory of the plugins (default: ${defaultPlaces.binDirectory})
   --net-dir DIR     directory of the configurations (default: ${defaultPlaces.netDirectory})
   --replace NAMES   plugins to take over from somebody else: names with commas between them, or all; flannel always is
-  --host-root DIR   where the node's root, or only its usr, is seen, to look for its C library
+  --host-root DIR   where the node's root, or only its usr, is seen: for its C library, and what links lead to
   --uninstall       take out exactly what was put in
   --help            print this
 `;
@@ -57,8 +57,8 @@ export function parseInstallOptions(args: readonly string[]): InstallRequest {
   const { values, flags } = readWords("install-cni", args, known);
   if (flags.has("--help") || flags.has("-h")) return { kind: "help" };
   const places = {
-    binDirectory: values.get("--bin-dir") ?? defaultPlaces.binDirectory,
-    netDirectory: values.get("--net-dir") ?? defaultPlaces.netDirectory,
+    binDirectory: plainPath(values.get("--bin-dir") ?? defaultPlaces.binDirectory),
+    netDirectory: plainPath(values.get("--net-dir") ?? defaultPlaces.netDirectory),
   };
   if (flags.has("--uninstall")) {
     const other = [...values.keys()].find((name) => name !== "--bin-dir" && name !== "--net-dir");
@@ -73,6 +73,11 @@ export function parseInstallOptions(args: readonly string[]): InstallRequest {
     replace: parseReplace(values.get("--replace")),
     hostRoot: values.get("--host-root"),
   };
+}
+
+/** Without slashes at its end, so that paths below it can be compared. */
+export function plainPath(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
 }
 
 function parsePart(text: string | undefined): Part {

@@ -9,6 +9,8 @@ export interface InstallPlan {
   readonly links: readonly string[];
   /** Names whose present owner's program is kept beside it, to be put back by an uninstallation. */
   readonly saved: readonly string[];
+  /** Those of them that nobody could execute, and why. */
+  readonly broken: readonly { readonly name: string; readonly reason: string }[];
   /** Names that stay somebody else's. */
   readonly left: readonly string[];
 }
@@ -18,12 +20,16 @@ export function planInstall(present: Present, replace: readonly string[]): Insta
   const unusable = programNames.find((name) => present.get(name)?.kind === "unusable");
   if (unusable !== undefined) throw new Error(`Cannot install "${unusable}": something that is no file has the name`);
   const foreign = namesOf(present, ["foreign"]);
+  const broken = [...present].flatMap(([name, occupant]) =>
+    occupant.kind === "broken" ? [{ name, reason: occupant.reason }] : [],
+  );
   const left = linkNames.filter((name) => foreign.includes(name) && !replace.includes(name));
   const taken = programNames.filter((name) => !isCurrent(present, name) && !left.some((other) => other === name));
   return {
     copies: taken.filter((name) => name === executableName || name === ownFileName),
     links: taken.filter((name) => name !== executableName && name !== ownFileName),
-    saved: taken.filter((name) => foreign.includes(name)),
+    saved: taken.filter((name) => foreign.includes(name) || broken.some((other) => other.name === name)),
+    broken,
     left,
   };
 }
@@ -49,7 +55,7 @@ export function planRemoval(present: Present, hidden: ReadonlySet<string>): Remo
     removed: ours.toReversed(),
     restored,
     dropped: [...hidden].filter((name) => !kept.has(name)),
-    left: namesOf(present, ["foreign"]),
+    left: namesOf(present, ["foreign", "broken"]),
   };
 }
 

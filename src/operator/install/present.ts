@@ -1,6 +1,7 @@
 import { endHolds, holdSame } from "../../sys/copy.ts";
 import { findEntry } from "../../sys/entry.ts";
 import { executableName, ownFileName, programNames } from "./layout.ts";
+import { findTarget, type NodeView } from "./target.ts";
 
 /** What stands under one of the names that the installer puts. */
 type Occupant =
@@ -9,6 +10,8 @@ type Occupant =
   | { readonly kind: "ours"; readonly current: boolean }
   /** Somebody else's program. */
   | { readonly kind: "foreign" }
+  /** Nothing that anybody could execute, and why. */
+  | { readonly kind: "broken"; readonly reason: string }
   /** A directory, a device: nothing that a program could take the place of. */
   | { readonly kind: "unusable" };
 
@@ -23,8 +26,8 @@ const mark = "/$bunfs/root/tartan";
 const markedLength = 1024 * 1024;
 
 /** Looks at the plugins' directory; `executable` is what would be installed. */
-export function readPresent(directory: string, executable: string): Present {
-  return new Map(programNames.map((name) => [name, occupantOf(name, directory, executable)]));
+export function readPresent(view: NodeView, executable: string): Present {
+  return new Map(programNames.map((name) => [name, occupantOf(name, view, executable)]));
 }
 
 /** True for a file that is this executable in any release. */
@@ -33,7 +36,8 @@ function isOurExecutable(path: string): boolean {
   return entry?.kind === "file" && entry.size >= smallestExecutable && endHolds(path, mark, markedLength);
 }
 
-function occupantOf(name: string, directory: string, executable: string): Occupant {
+function occupantOf(name: string, view: NodeView, executable: string): Occupant {
+  const directory = view.binDirectory;
   const path = `${directory}/${name}`;
   const entry = findEntry(path);
   if (entry === undefined) return { kind: "nothing" };
@@ -41,13 +45,18 @@ function occupantOf(name: string, directory: string, executable: string): Occupa
   const isCopy = name === executableName || name === ownFileName;
   if (entry.kind === "link") {
     if (entry.target !== executableName && entry.target !== `${directory}/${executableName}`)
-      return { kind: "foreign" };
+      return othersOf(name, view);
     return { kind: "ours", current: !isCopy && entry.target === executableName };
   }
-  if (!isOurExecutable(path)) return { kind: "foreign" };
+  if (!isOurExecutable(path)) return othersOf(name, view);
   // What is one file with the executable would change with it, and the executable with it.
   const shared = name === ownFileName && isSameFile(entry.inode, `${directory}/${executableName}`);
   return { kind: "ours", current: isCopy && !shared && holdSame(path, executable) };
+}
+
+function othersOf(name: string, view: NodeView): Occupant {
+  const target = findTarget(name, view);
+  return target.kind === "broken" ? target : { kind: "foreign" };
 }
 
 function isSameFile(inode: string, path: string): boolean {

@@ -1,5 +1,6 @@
 /** Applies plans in the plugins' directory: every name changes at once, from what it was to what it shall be. */
 import { copyFile, renameFile } from "../../sys/copy.ts";
+import { findEntry } from "../../sys/entry.ts";
 import { linkFile, removeFile } from "../../sys/file.ts";
 import { syncFile } from "../../sys/sync.ts";
 import { makeSymbolicLink } from "../../sys/tree.ts";
@@ -18,11 +19,11 @@ export function installPrograms(directory: string, executable: string, plan: Ins
   try {
     for (const name of plan.copies) stageCopy(name, { directory, executable, plan });
     for (const name of plan.links) makeSymbolicLink(executableName, `${directory}/${stagedName(name)}`);
-    for (const name of plan.saved) keep(`${directory}/${name}`, `${directory}/${savedName(name)}`);
+    for (const name of plan.saved) keepBeside(`${directory}/${name}`, `${directory}/${savedName(name)}`);
     for (const name of staged) renameFile(`${directory}/${stagedName(name)}`, `${directory}/${name}`);
   } catch (error) {
     for (const name of staged) removeFile(`${directory}/${stagedName(name)}`);
-    throw error;
+    throw new Error(`Cannot put ${staged.join(", ")} into ${directory}`, { cause: error });
   }
   syncFile(directory);
 }
@@ -53,8 +54,11 @@ function stageCopy(name: string, { directory, executable, plan }: Staging): void
   copyFile(source, `${directory}/${stagedName(name)}`, 0o755);
 }
 
-/** Gives a file a second name, so that the first never lacks one. */
-function keep(path: string, name: string): void {
+/** Gives what has a name a second one, so that the first never lacks it. */
+export function keepBeside(path: string, name: string): void {
   removeFile(name);
-  linkFile(path, name);
+  const entry = findEntry(path);
+  // Of a link of another user the kernel allows no second name (fs.protected_hardlinks).
+  if (entry?.kind === "link") makeSymbolicLink(entry.target, name);
+  else linkFile(path, name);
 }

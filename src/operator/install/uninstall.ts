@@ -1,8 +1,7 @@
 import { listDirectory } from "../../sys/directory.ts";
-import { removeFile } from "../../sys/file.ts";
 import { lockFile } from "../../sys/lock.ts";
-import { syncFile } from "../../sys/sync.ts";
-import { conflistName, ownFileName, stagedName } from "./layout.ts";
+import { conflistName, ownFileName } from "./layout.ts";
+import { leaveList, removeList } from "./list.ts";
 import type { Places } from "./options.ts";
 import { planRemoval } from "./plan.ts";
 import { readPresent } from "./present.ts";
@@ -21,27 +20,23 @@ interface Removal {
 export function uninstallFiles({ binDirectory, netDirectory }: Places, tell: (line: string) => void): Removal {
   const names = listDirectory(binDirectory);
   if (names === undefined) {
-    removeConflist(netDirectory, tell);
+    removeList(netDirectory, tell);
     return { movedAway: false };
   }
   using lock = lockFile(binDirectory, 0o755);
   void lock;
-  const present = readPresent(binDirectory, "/proc/self/exe");
+  const present = readPresent({ binDirectory, hostRoot: undefined }, "/proc/self/exe");
   const plan = planRemoval(present, hiddenNames(names));
   // First, so that no pod is started with plugins that are about to go.
-  const movedAway = present.get(ownFileName)?.kind === "foreign";
-  if (!movedAway) removeConflist(netDirectory, tell);
-  else tell(`${binDirectory}/${ownFileName} is somebody else's, and so is ${netDirectory}/${conflistName}: both stay`);
+  const movedAway = ["foreign", "broken"].includes(present.get(ownFileName)?.kind ?? "");
+  if (!movedAway) removeList(netDirectory, tell);
+  else {
+    leaveList(netDirectory);
+    tell(`${binDirectory}/${ownFileName} is somebody else's, and so is ${netDirectory}/${conflistName}: both stay`);
+  }
   removePrograms(binDirectory, plan);
   const gone = [...plan.removed, ...plan.restored];
   tell(gone.length === 0 ? `${binDirectory} has nothing of ours` : `removed from ${binDirectory}: ${gone.join(", ")}`);
   if (plan.restored.length > 0) tell(`put back as before: ${plan.restored.join(", ")}`);
   return { movedAway };
-}
-
-function removeConflist(directory: string, tell: (line: string) => void): void {
-  const staged = removeFile(`${directory}/${stagedName(conflistName)}`);
-  const removed = removeFile(`${directory}/${conflistName}`);
-  if (staged || removed) syncFile(directory);
-  if (removed) tell(`removed ${directory}/${conflistName}`);
 }

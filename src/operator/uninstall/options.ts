@@ -1,5 +1,5 @@
 import { defaultPlaces } from "../install/layout.ts";
-import type { Places } from "../install/options.ts";
+import { type Places, plainPath } from "../install/options.ts";
 import { UsageError } from "../usage.ts";
 import { readWords } from "../words.ts";
 
@@ -59,8 +59,8 @@ export function parseUninstallOptions(args: readonly string[]): UninstallRequest
   return {
     kind: "everything",
     all,
-    binDirectory: values.get("--bin-dir") ?? defaultPlaces.binDirectory,
-    netDirectory: values.get("--net-dir") ?? defaultPlaces.netDirectory,
+    binDirectory: plainPath(values.get("--bin-dir") ?? defaultPlaces.binDirectory),
+    netDirectory: plainPath(values.get("--net-dir") ?? defaultPlaces.netDirectory),
     stateDirectory: values.get("--state-dir") ?? defaultStateDirectory,
     subnetFile: values.get("--subnet-file") ?? defaultSubnetFile,
   };

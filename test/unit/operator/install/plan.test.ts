@@ -9,7 +9,7 @@ const foreign = { kind: "foreign" } as const;
 const current = { kind: "ours", current: true } as const;
 const old = { kind: "ours", current: false } as const;
 
-type Occupant = typeof none | typeof foreign | typeof current | typeof old | { readonly kind: "unusable" };
+type Occupant = Present extends ReadonlyMap<string, infer Each> ? Each : never;
 
 function presentWith(first: Occupant, others: Readonly<Record<string, Occupant>> = {}): Present {
   return new Map(programNames.map((name) => [name, others[name] ?? first]));
@@ -20,9 +20,10 @@ test("planInstall() puts two copies and four links into an empty directory, and 
     copies: ["tartan", "flannel"],
     links: ["bridge", "host-local", "portmap", "loopback"],
     saved: [],
+    broken: [],
     left: [],
   });
-  expect(planInstall(presentWith(current), [])).toEqual({ copies: [], links: [], saved: [], left: [] });
+  expect(planInstall(presentWith(current), [])).toEqual({ copies: [], links: [], saved: [], broken: [], left: [] });
 });
 
 test("planInstall() takes flannel from anybody and the other names only when told", () => {
@@ -35,11 +36,18 @@ test("planInstall() takes flannel from anybody and the other names only when tol
   expect(told.left).toEqual(["host-local", "portmap", "loopback"]);
 });
 
+test("planInstall() takes a name from what nobody can execute, and keeps that", () => {
+  const plan = planInstall(presentWith(current, { bridge: { kind: "broken", reason: "is not executable" } }), []);
+  expect(plan).toMatchObject({ copies: [], links: ["bridge"], saved: ["bridge"], left: [] });
+  expect(plan.broken).toEqual([{ name: "bridge", reason: "is not executable" }]);
+});
+
 test("planInstall() renews what is ours and old, without keeping it", () => {
   expect(planInstall(presentWith(current, { tartan: old, bridge: old }), [])).toEqual({
     copies: ["tartan"],
     links: ["bridge"],
     saved: [],
+    broken: [],
     left: [],
   });
 });
