@@ -28,7 +28,7 @@ const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_I
  */
 export async function runDaemon(args: readonly string[]): Promise<void> {
   if (args[0] === readKubeconfigCommand) {
-    await writeKubeconfig(args[1]);
+    await tellKubeconfig(args[1]);
     return;
   }
   const invocation = readInvocation(args);
@@ -45,6 +45,16 @@ export async function runDaemon(args: readonly string[]): Promise<void> {
       break;
     case undefined:
       process.exitCode = 2;
+  }
+}
+
+/** Why a kubeconfig cannot be read goes to standard error whole: it is all that the process which asked learns. */
+async function tellKubeconfig(path: string | undefined): Promise<void> {
+  try {
+    await writeKubeconfig(path);
+  } catch (error) {
+    console.error(errorText(error));
+    process.exitCode = 1;
   }
 }
 

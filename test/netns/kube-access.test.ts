@@ -92,6 +92,17 @@ await describeWith([...kubeClusterNeeds, "peer:flanneld"], "flanneld and the API
     expect(await refused.runs()).toBe(2);
   });
 
+  test("says why a kubeconfig's plugin gives nothing, waits, and goes on when it does", async () => {
+    const { user } = await pluginUser("echo no card >&2; exit 3");
+    const path = await kubeconfig(user);
+    const source = ["--kube-subnet-mgr", "--net-config-path", kube.store.netConfPath];
+    const flags = ["--state-dir", kube.cluster.directory.join("none"), "--kubeconfig-file", path];
+    await using daemon = left.startFrom(source, flags, { env: { NODE_NAME: "node1" } });
+    await left.logged(/Cannot use kubeconfig ".*": exit 1, Cannot use exec plugin ".*plugin": exit 3, no card/);
+    await pluginUser(giving({ token: flannelToken }));
+    await daemon.waitUntil("the daemon is ready", async () => (await left.readiness()).status === 200);
+  });
+
   test("takes the URL of the flag in place of the kubeconfig's", async () => {
     const user = { token: flannelToken };
     await works(await kubeconfig(user, { server: "https://192.0.2.1:1" }), ["--kube-api-url", server]);
