@@ -26,8 +26,10 @@ export async function runProgram(argv: readonly string[], options: ProgramOption
     timeout: timeoutMilliseconds,
     killSignal: "SIGKILL",
   });
+  process.once("exit", stop);
   const output = Promise.all([child.stdout.text(), child.stderr.text()]);
   const exitCode = await child.exited;
+  process.off("exit", stop);
   const late = child.signalCode === "SIGKILL" && performance.now() - began >= timeoutMilliseconds;
   // What it has started itself may live on with its end of the pipes.
   const [stdout, stderr] = late ? await Promise.race([output, Bun.sleep(lateMs).then(() => nothing)]) : await output;
@@ -35,4 +37,9 @@ export async function runProgram(argv: readonly string[], options: ProgramOption
   const ended = child.signalCode === null ? `exit ${exitCode}` : `killed by ${child.signalCode}`;
   const state = late ? `killed after ${timeoutMilliseconds / 1000} s` : ended;
   throw new Error(`${state}${stderr.trim() === "" ? "" : `, ${stderr.trim()}`}`);
+
+  /** When this process ends, nobody waits for it any more. */
+  function stop(): void {
+    child.kill("SIGTERM");
+  }
 }

@@ -118,7 +118,7 @@ network 10.244.0.0/16, backend vxlan; 1 node, nothing is wrong
 
   test("says what is wrong with a kubeconfig, an option, a file or a server", async () => {
     const cases: readonly (readonly [readonly string[], number, string])[] = [
-      [["--kubeconfig", "/nowhere"], 1, 'tartan nodes: Cannot use kubeconfig "/nowhere": ENOENT'],
+      [["--kubeconfig", "/nowhere"], 1, 'tartan nodes: Cannot use kubeconfig "/nowhere": there is no such file'],
       [
         ["--kubeconfig", adminConfig, "--net-config-path", "/nowhere"],
         1,
