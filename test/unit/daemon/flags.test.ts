@@ -34,6 +34,14 @@ test.each<readonly [readonly string[], Partial<DaemonOptions>]>([
   [["--lease-dir=/l", "--public-ip", "1.2.3.4"], { publicIp: parseIp("1.2.3.4") }],
   [["--lease-dir=/l", "--subnet-file", "/s"], { subnetFile: "/s" }],
   [["--lease-dir=/l", "--healthz-ip=::1", "--healthz-port", "8081"], { health: { ip: "::1", port: 8081 } }],
+  // As strconv.ParseInt(s, 0, 64) reads numbers.
+  [["--lease-dir=/l", "--healthz-port=0x1F91"], { health: { ip: "0.0.0.0", port: 8081 } }],
+  [["--lease-dir=/l", "--healthz-port=010"], { health: { ip: "0.0.0.0", port: 8 } }],
+  [["--lease-dir=/l", "--healthz-port=0o17"], { health: { ip: "0.0.0.0", port: 15 } }],
+  [["--lease-dir=/l", "--healthz-port=+0b1_01"], { health: { ip: "0.0.0.0", port: 5 } }],
+  [["--lease-dir=/l", "--healthz-port=8_081"], { health: { ip: "0.0.0.0", port: 8081 } }],
+  [["--lease-dir=/l", "--healthz-port=-1"], {}],
+  [["--lease-dir=/l", "--v=-1", "--iptables-resync=-0x1", "--etcd-endpoints="], {}],
   [["--lease-dir=/l", "--version=false", "--ip-masq=0", "-kube-subnet-mgr=False"], {}],
   [
     ["--lease-dir=/l", "--iface-regex=^eth", "-iface-regex", "(?i)^ENS[0-9]", "--iface-can-reach=10.0.0.1"],
@@ -85,7 +93,14 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   [["---version"], {}, 'Cannot use argument "---version": it is no flag'],
   [["--lease-dir"], {}, "Cannot use flag --lease-dir: its value is missing"],
   [["--lease-dir=/l", "--version=maybe"], {}, 'Cannot use --version with value "maybe": it must be true or false'],
-  [["--lease-dir=/l", "--healthz-port=-1"], {}, 'Cannot use --healthz-port with value "-1": it must be a whole number'],
+  [["--lease-dir=/l", "--healthz-port=08"], {}, 'Cannot use --healthz-port with value "08": it must be a whole number'],
+  [
+    ["--lease-dir=/l", "--healthz-port=9223372036854775808"],
+    {},
+    'Cannot use --healthz-port with value "9223372036854775808": it must be a whole number',
+  ],
+  [["--lease-dir=/l", "-v=0x10"], {}, 'Cannot use --v with value "0x10": it must be a whole number'],
+  [["--lease-dir=/l", "-v=99999999999"], {}, 'Cannot use --v with value "99999999999": it must be a whole number'],
   [
     ["--lease-dir=/l", "--healthz-port=70000"],
     {},
@@ -152,11 +167,6 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   ],
   [
     ["--lease-dir=/l"],
-    { FLANNELD_HEALTHZ_PORT: "x" },
-    'Cannot use FLANNELD_HEALTHZ_PORT with value "x": it must be a whole number',
-  ],
-  [
-    ["--lease-dir=/l"],
     { FLANNELD_PUBLIC_IP: "x" },
     'Cannot use FLANNELD_PUBLIC_IP with value "x": it must be the IPv4 address of a node',
   ],
@@ -168,9 +178,13 @@ test("parseInvocation() takes every flag that is not built at its default, and r
   for (const [name, { kind, default: initial, missing }] of Object.entries(flagTable)) {
     if (missing === undefined) continue;
     expect(options(["--lease-dir=/l", `--${name}=${initial}`])).toEqual(defaults);
-    const other = { string: "other", list: "other", integer: "77", boolean: initial === "true" ? "false" : "true" }[
-      kind
-    ];
+    const other = {
+      string: "other",
+      list: "other",
+      integer: "77",
+      level: "77",
+      boolean: initial === "true" ? "false" : "true",
+    }[kind];
     expect(() => options(["--lease-dir=/l", `--${name}=${other}`])).toThrow(`--${name}`);
   }
 });
@@ -201,16 +215,40 @@ test("parseInvocation() takes the flags of the lease source Kubernetes, and what
   });
 });
 
-test("parseInvocation() takes flags that have no effect, and says so of each that is not at its default", () => {
-  const words = ["--lease-dir=/l", "-v=4", "--vmodule", "a=1", "--iptables-resync=5", "--subnet-lease-renew-margin=30"];
-  const invocation = parseInvocation(words, { FLANNELD_LOG_BACKTRACE_AT: "x" });
+test("parseInvocation() takes flags that have no effect, and says so of each once, also at its default", () => {
+  const words = ["--lease-dir=/l", "-v=4", "-v", "0", "--vmodule", "a=1", "--iptables-resync=5"];
+  const invocation = parseInvocation(words, {
+    FLANNELD_LOG_BACKTRACE_AT: "x",
+    FLANNELD_SUBNET_LEASE_RENEW_MARGIN: "60",
+  });
   expect(invocation).toMatchObject({ kind: "run", options: defaults });
   expect(invocation.kind === "run" ? invocation.notes.map((line) => line.split(":")[0]) : []).toEqual([
     "--v has no effect here",
     "--vmodule has no effect here",
-    "--subnet-lease-renew-margin has no effect here",
+    "--iptables-resync has no effect here",
+    "FLANNELD_SUBNET_LEASE_RENEW_MARGIN has no effect here",
     "FLANNELD_LOG_BACKTRACE_AT has no effect here",
   ]);
+});
+
+test("parseInvocation() goes on without what the environment has of another kind, and says so", () => {
+  const env = {
+    FLANNELD_V: "x",
+    FLANNELD_HEALTHZ_PORT: "many",
+    FLANNELD_IP_MASQ: "maybe",
+    FLANNELD_VERSION: "v0.28.9",
+  };
+  const invocation = parseInvocation(["--lease-dir=/l"], env);
+  expect(invocation).toEqual({
+    kind: "run",
+    options: defaults,
+    notes: [
+      'FLANNELD_HEALTHZ_PORT with value "many" is not used: it must be a whole number',
+      'FLANNELD_IP_MASQ with value "maybe" is not used: it must be true or false',
+      'FLANNELD_V with value "x" is not used: it must be a whole number',
+    ],
+  });
+  expect(parseInvocation(["--lease-dir=/l"], { FLANNELD_VERSION: "true", FLANNELD_HELP: "true" }).kind).toBe("run");
 });
 
 test("parseInvocation() prints the version or the help whatever else is given", () => {
