@@ -1,8 +1,10 @@
 import { type ArgsDef, parseArgs, renderUsage } from "citty";
 import { findIp, type IpAddress, isMulticast, isUnspecified } from "../addr/ip.ts";
+import { errorText } from "../base/error.ts";
 import { FlagError, type GivenFlag, readFlagEnvironment, readFlagWords } from "./flag-syntax.ts";
 import { findFlag, flagTable } from "./flag-table.ts";
-import type { InterfaceRule } from "./interface.ts";
+import { compileGoRegexp } from "./go-regexp.ts";
+import type { InterfacePattern, InterfaceRule } from "./interface.ts";
 import { FlagValues } from "./flag-values.ts";
 import { decodeSource, type SourceOptions } from "./source-flags.ts";
 
@@ -134,12 +136,10 @@ function decodeOptions(flags: FlagValues, env: Readonly<Record<string, string | 
   };
 }
 
-/** As Go's regexp writes them, where flags may stand in front: `(?i)eth`. */
-function parsePattern(text: string, flags: FlagValues): RegExp {
-  const [, letters = "", pattern = ""] = /^(?:\(\?([ims]+)\))?([^]*)$/.exec(text) ?? [];
+function parsePattern(text: string, flags: FlagValues): InterfacePattern {
   try {
-    return new RegExp(pattern, letters);
-  } catch {
-    return flags.wrong("iface-regex", "a regular expression");
+    return { text, regexp: compileGoRegexp(text) };
+  } catch (error) {
+    return flags.wrong("iface-regex", `a regular expression as Go has them (${errorText(error)})`);
   }
 }

@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { parseIp } from "../../../src/addr/ip.ts";
 import { FlagError } from "../../../src/daemon/flag-syntax.ts";
 import { flagTable } from "../../../src/daemon/flag-table.ts";
+import { compileGoRegexp } from "../../../src/daemon/go-regexp.ts";
+import type { InterfacePattern } from "../../../src/daemon/interface.ts";
 import { type DaemonOptions, parseInvocation, usageText } from "../../../src/daemon/flags.ts";
 
 const defaults: DaemonOptions = {
@@ -15,6 +17,10 @@ const defaults: DaemonOptions = {
   health: { ip: "0.0.0.0", port: 0 },
   traffic: { masquerade: false, fullyRandom: true, forward: true },
 };
+
+function patternOf(text: string): InterfacePattern {
+  return { text, regexp: compileGoRegexp(text) };
+}
 
 function options(words: readonly string[], env: Record<string, string> = {}): DaemonOptions {
   const invocation = parseInvocation(words, env);
@@ -45,7 +51,7 @@ test.each<readonly [readonly string[], Partial<DaemonOptions>]>([
   [["--lease-dir=/l", "--version=false", "--ip-masq=0", "-kube-subnet-mgr=False"], {}],
   [
     ["--lease-dir=/l", "--iface-regex=^eth", "-iface-regex", "(?i)^ENS[0-9]", "--iface-can-reach=10.0.0.1"],
-    { interfacePatterns: [/^eth/, /^ENS[0-9]/i], reach: parseIp("10.0.0.1") },
+    { interfacePatterns: ["^eth", "(?i)^ENS[0-9]"].map(patternOf), reach: parseIp("10.0.0.1") },
   ],
   [["--lease-dir=/l", "--iface-regex=", "--iface="], {}],
   [["--lease-dir=/l", "--state-dir=/s"], { stateDirectory: "/s" }],
@@ -157,7 +163,7 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   [
     ["--lease-dir=/l", "--iface-regex=eth("],
     {},
-    'Cannot use --iface-regex with value "eth(": it must be a regular expression',
+    'Cannot use --iface-regex with value "eth(": it must be a regular expression as Go has them (missing closing ))',
   ],
   [["--public-ipv6=fd00::1"], {}, 'Cannot use --public-ipv6 with value "fd00::1": IPv6 is not built yet'],
   [
