@@ -61,6 +61,10 @@ async function sendFor(api: KubeApi, request: RequestContext, signal: AbortSigna
   );
   const answer = Buffer.concat(parts);
   if (!isSuccess(status)) throw new ApiError(`${method} ${pathname}`, readRefusal(status, answer));
+  // The library would make something undefined of it.
+  if (!/^\s*\{/.test(answer.subarray(0, 100).toString("latin1"))) {
+    throw new Error(`Cannot ${method} ${pathname}: the server's answer is no object of the API (is it an API server?)`);
+  }
   return new ResponseContext(status, headers, new SelfDecodingBody(Promise.resolve(answer)));
 }
 
