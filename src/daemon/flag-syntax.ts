@@ -9,7 +9,7 @@ export class FlagError extends Error {
 /** A flag that was given: on the command line as `--name`, or in the environment as `FLANNELD_NAME`. */
 export interface GivenFlag {
   readonly name: string;
-  /** In one form: booleans `true` or `false`, integers without sign or leading zeros. */
+  /** In one form: booleans `true` or `false`, integers in decimal. */
   readonly value: string;
   /** How it was given, for messages. */
   readonly shown: string;
@@ -41,13 +41,29 @@ export function readFlagWords(words: readonly string[]): readonly GivenFlag[] {
   return given;
 }
 
-/** The flags that the environment gives: `FLANNELD_SUBNET_FILE` is --subnet-file. An empty one gives nothing. */
-export function readFlagEnvironment(env: Readonly<Record<string, string | undefined>>): readonly GivenFlag[] {
-  return Object.entries(flagTable).flatMap(([name, spec]) => {
+/** What the environment says. */
+export interface FlagEnvironment {
+  readonly given: readonly GivenFlag[];
+  /** A line for each value that is not of the flag's kind: as upstream, that is said and the value not used. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * The flags that the environment gives: `FLANNELD_SUBNET_FILE` is --subnet-file. An empty one gives nothing. What only
+ * prints something is not asked for that way: FLANNELD_VERSION may be anybody's.
+ */
+export function readFlagEnvironment(env: Readonly<Record<string, string | undefined>>): FlagEnvironment {
+  const given: GivenFlag[] = [];
+  const notes: string[] = [];
+  for (const [name, spec] of Object.entries(flagTable)) {
     const shown = `FLANNELD_${name.toUpperCase().replaceAll("-", "_")}`;
-    const value = env[shown];
-    return value === undefined || value === "" ? [] : [givenFlag(name, value, { spec, shown })];
-  });
+    const text = env[shown] ?? "";
+    if (text === "" || name === "version" || name === "help") continue;
+    const value = findValue(spec.kind, text);
+    if (value !== undefined) given.push({ name, value, shown });
+    else notes.push(`${shown} with value "${text}" is not used: it must be ${wantedValue[spec.kind]}`);
+  }
+  return { given, notes };
 }
 
 function givenFlag(
@@ -57,11 +73,18 @@ function givenFlag(
 ): GivenFlag {
   const value = findValue(spec.kind, text);
   if (value === undefined) {
-    const wanted = spec.kind === "boolean" ? "true or false" : "a whole number";
-    throw new FlagError(`Cannot use ${shown} with value "${text}": it must be ${wanted}`);
+    throw new FlagError(`Cannot use ${shown} with value "${text}": it must be ${wantedValue[spec.kind]}`);
   }
   return { name, value, shown };
 }
+
+const wantedValue: Readonly<Record<FlagKind, string>> = {
+  string: "a text",
+  list: "a text",
+  boolean: "true or false",
+  integer: "a whole number",
+  level: "a whole number",
+};
 
 /** The value in one form; undefined when it is not of the kind. Booleans are those of Go's strconv.ParseBool. */
 function findValue(kind: FlagKind, text: string): string | undefined {
@@ -69,6 +92,30 @@ function findValue(kind: FlagKind, text: string): string | undefined {
     if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return "true";
     return /^(?:0|f|F|false|FALSE|False)$/.test(text) ? "false" : undefined;
   }
-  if (kind === "integer") return /^\d{1,15}$/.test(text) ? String(Number(text)) : undefined;
+  if (kind === "integer") return findInteger(text)?.toString();
+  if (kind === "level") return /^[+-]?\d+$/.test(text) ? fitting(toBigInt(text), 32)?.toString() : undefined;
   return text;
+}
+
+/** As strconv.ParseInt reads it with base 0: `0x1F91`, `0o17`, `017`, `0b11`, `1_000`. */
+function findInteger(text: string): bigint | undefined {
+  const [, sign = "", digits = ""] = /^([+-]?)(.+)$/.exec(text) ?? [];
+  const hex = /^0x(?:_?[\da-f])+$/i.test(digits);
+  const octal = /^0o?(?:_?[0-7])+$/i.test(digits);
+  const binary = /^0b(?:_?[01])+$/i.test(digits);
+  const decimal = /^(?:0|[1-9](?:_?\d)*)$/.test(digits);
+  if (!hex && !octal && !binary && !decimal) return undefined;
+  const plain = digits.replaceAll("_", "").toLowerCase();
+  return fitting(toBigInt(`${sign}${octal ? plain.replace(/^0o?/, "0o") : plain}`), 64);
+}
+
+/** BigInt takes a sign only before decimal digits. */
+function toBigInt(text: string): bigint {
+  const magnitude = BigInt(text.replace(/^[+-]/, ""));
+  return text.startsWith("-") ? -magnitude : magnitude;
+}
+
+/** The number, undefined when a signed one of so many bits does not hold it. */
+function fitting(value: bigint, bits: number): bigint | undefined {
+  return BigInt.asIntN(bits, value) === value ? value : undefined;
 }

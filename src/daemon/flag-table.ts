@@ -1,7 +1,7 @@
 /** flannel's flags: what each is, and which of them tartan has. Names and defaults are upstream's (main.go). */
 
-/** How a flag's value is written. */
-export type FlagKind = "string" | "list" | "boolean" | "integer";
+/** How a flag's value is written; a level is klog's, which takes decimal digits only. */
+export type FlagKind = "string" | "list" | "boolean" | "integer" | "level";
 
 /** One flag. */
 export interface FlagSpec {
@@ -57,7 +57,7 @@ export const flagTable: Readonly<Record<string, FlagSpec>> = {
   "public-ipv6": refused("string", "", ipv6),
   "iptables-resync": idle("integer", "5", "what changes in the kernel is seen when it happens"),
   "ip-blackhole-route": refused("boolean", "false", "the blackhole route of the node's subnet"),
-  v: idle("integer", "0", klog),
+  v: idle("level", "0", klog),
   vmodule: idle("string", "", klog),
   log_backtrace_at: idle("string", "", klog),
 };

@@ -1,8 +1,10 @@
 import { type ArgsDef, parseArgs, renderUsage } from "citty";
 import { findIp, type IpAddress, isMulticast, isUnspecified } from "../addr/ip.ts";
+import { errorText } from "../base/error.ts";
 import { FlagError, type GivenFlag, readFlagEnvironment, readFlagWords } from "./flag-syntax.ts";
 import { findFlag, flagTable } from "./flag-table.ts";
-import type { InterfaceRule } from "./interface.ts";
+import { compileGoRegexp } from "./go-regexp.ts";
+import type { InterfacePattern, InterfaceRule } from "./interface.ts";
 import { FlagValues } from "./flag-values.ts";
 import { decodeSource, type SourceOptions } from "./source-flags.ts";
 
@@ -46,12 +48,14 @@ export function parseInvocation(
   const typed = readFlagWords(words);
   if (typed.some(({ name, value }) => name === "help" && value === "true")) return { kind: "help" };
   const typedNames = new Set(typed.map(({ name }) => name));
-  const given = [...typed, ...readFlagEnvironment(env).filter(({ name }) => !typedNames.has(name))];
+  const environment = readFlagEnvironment(env);
+  const given = [...typed, ...environment.given.filter(({ name }) => !typedNames.has(name))];
   for (const flag of given) refuseUnbuilt(flag);
   const values: Readonly<Record<string, unknown>> = parseArgs([...canonicalWords(given)], workingFlags());
   if (values["help"] === true) return { kind: "help" };
   if (values["version"] === true) return { kind: "version" };
-  return { kind: "run", options: decodeOptions(new FlagValues(values, given), env), notes: notesOf(given) };
+  const notes = [...environment.notes, ...notesOf(given)];
+  return { kind: "run", options: decodeOptions(new FlagValues(values, given), env), notes };
 }
 
 /** The text of --help. */
@@ -82,17 +86,18 @@ function workingFlags(): ArgsDef {
 
 function refuseUnbuilt({ name, value, shown }: GivenFlag): void {
   const spec = findFlag(name);
-  if (spec?.missing === undefined || value === spec.default) return;
+  if (spec?.missing === undefined || value === spec.default || value === "") return;
   const given = name.includes("password") ? "" : ` with value "${value}"`;
   throw new FlagError(`Cannot use ${shown}${given}: ${spec.missing} is not built yet`);
 }
 
-/** A line for each flag that is taken and changes nothing. */
+/** A line for each flag that is taken and changes nothing, also where it says what holds anyway. */
 function notesOf(given: readonly GivenFlag[]): readonly string[] {
-  return given.flatMap(({ name, value, shown }) => {
-    const spec = findFlag(name);
-    return spec?.idle === undefined || value === spec.default ? [] : [`${shown} has no effect here: ${spec.idle}`];
+  const lines = given.flatMap(({ name, shown }) => {
+    const idle = findFlag(name)?.idle;
+    return idle === undefined ? [] : [`${shown} has no effect here: ${idle}`];
   });
+  return [...new Set(lines)];
 }
 
 function decodeOptions(flags: FlagValues, env: Readonly<Record<string, string | undefined>>): DaemonOptions {
@@ -106,7 +111,8 @@ function decodeOptions(flags: FlagValues, env: Readonly<Record<string, string | 
   if (reachText !== "" && reach?.family !== 4) flags.wrong("iface-can-reach", "an IPv4 address");
   if (findIp(flags.text("healthz-ip")) === undefined) flags.wrong("healthz-ip", "an IP address");
   if (flags.text("subnet-file") === "") flags.wrong("subnet-file", "the path of a file");
-  const port = Number(flags.text("healthz-port"));
+  // As upstream, which takes every number that is not above 0 for none.
+  const port = Math.max(0, Number(flags.text("healthz-port")));
   if (port > 65_535) flags.wrong("healthz-port", "a port, 0 to 65535");
   const margin = flags.given("subnet-lease-renew-margin").map(Number);
   if (margin.some((minutes) => minutes < 1 || minutes > 1439)) {
@@ -130,12 +136,10 @@ function decodeOptions(flags: FlagValues, env: Readonly<Record<string, string | 
   };
 }
 
-/** As Go's regexp writes them, where flags may stand in front: `(?i)eth`. */
-function parsePattern(text: string, flags: FlagValues): RegExp {
-  const [, letters = "", pattern = ""] = /^(?:\(\?([ims]+)\))?([^]*)$/.exec(text) ?? [];
+function parsePattern(text: string, flags: FlagValues): InterfacePattern {
   try {
-    return new RegExp(pattern, letters);
-  } catch {
-    return flags.wrong("iface-regex", "a regular expression");
+    return { text, regexp: compileGoRegexp(text) };
+  } catch (error) {
+    return flags.wrong("iface-regex", `a regular expression as Go has them (${errorText(error)})`);
   }
 }

@@ -6,12 +6,20 @@ import { IFA_F_DEPRECATED, IFA_F_PERMANENT, IFA_F_TEMPORARY } from "../netlink/c
 import type { Link, LinkId } from "../netlink/link.ts";
 import { isDefaultRoute, type Route } from "../netlink/route.ts";
 
+/** A regular expression of Go's. */
+export interface InterfacePattern {
+  /** As it was given. */
+  readonly text: string;
+  /** What matches the same. */
+  readonly regexp: RegExp;
+}
+
 /** What the flags say about it. */
 export interface InterfaceRule {
   /** Addresses or names, in the order in which they are tried. */
   readonly interfaces: readonly string[];
   /** Tried after those, each first on all addresses, then on all names. */
-  readonly interfacePatterns: readonly RegExp[];
+  readonly interfacePatterns: readonly InterfacePattern[];
   /** Tried last: the interface, and the address, that packets to this one leave by. */
   readonly reach: IpAddress | undefined;
   /** Looked for among the host's own addresses when no interface is given. */
@@ -88,19 +96,19 @@ function chooseFirst(attempts: readonly Attempt[]): ExternalInterface {
   throw new NoInterfaceError(misses.join("; "));
 }
 
-function byPattern(pattern: RegExp, host: Host): ExternalInterface {
+function byPattern({ text, regexp }: InterfacePattern, host: Host): ExternalInterface {
   const links = host.links();
   const addresses = host.addresses();
   for (const link of links) {
-    const own = usableAddresses(addresses, link.index).find((address) => pattern.test(formatIp(address)));
+    const own = usableAddresses(addresses, link.index).find((address) => regexp.test(formatIp(address)));
     if (own !== undefined) return externalInterface(link, own);
   }
-  const named = links.find(({ name }) => pattern.test(name));
+  const named = links.find(({ name }) => regexp.test(name));
   if (named !== undefined) return byLink(named, host);
   const shown = links.map(({ name, index }) => {
     return `${name} (${usableAddresses(addresses, index).map(formatIp).join(", ") || "no address"})`;
   });
-  throw new NoInterfaceError(`nothing matches "${pattern.source}": there is ${shown.join(", ")}`);
+  throw new NoInterfaceError(`nothing matches "${text}": there is ${shown.join(", ")}`);
 }
 
 function byReach(address: IpAddress, host: Host): ExternalInterface {
@@ -149,6 +157,7 @@ function byLink(link: Link, host: Host): ExternalInterface {
 }
 
 function externalInterface(link: Link, address: IpAddress): ExternalInterface {
+  if (link.mtu === 0) throw new NoInterfaceError(`interface "${link.name}" has the MTU 0, which takes no packet`);
   return { index: link.index, name: link.name, mtu: link.mtu, addresses: { 4: address, 6: undefined } };
 }
 

@@ -29,7 +29,7 @@ const eventGroups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_I
  */
 export async function runDaemon(args: readonly string[]): Promise<void> {
   if (args[0] === readKubeconfigCommand) {
-    await writeKubeconfig(args[1]);
+    await tellKubeconfig(args[1], args[2]);
     return;
   }
   if (args[0] === checkSettingsCommand) {
@@ -61,6 +61,18 @@ function tellSettings(path: string | undefined): number {
   } catch (error) {
     console.error(errorText(error));
     return 2;
+  }
+}
+
+/** Why a kubeconfig cannot be read goes to standard error whole: it is all that the process which asked learns. */
+async function tellKubeconfig(part: string | undefined, path: string | undefined): Promise<void> {
+  // Not by the signal itself: a plugin that it waits for is to end as well.
+  process.on("SIGTERM", () => process.exit(1));
+  try {
+    await writeKubeconfig(part, path);
+  } catch (error) {
+    console.error(errorText(error));
+    process.exitCode = 1;
   }
 }
 

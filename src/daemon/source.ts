@@ -25,8 +25,8 @@ export function openSource(options: DaemonOptions, log: Log): LeaseSource {
     apiUrl: source.apiUrl,
     kubeconfigFile: source.kubeconfigFile,
     env: process.env,
-    readKubeconfig: (path) => {
-      const words = ["flanneld", readKubeconfigCommand, ...(path === undefined ? [] : [path])];
+    readKubeconfig: (path, part) => {
+      const words = ["flanneld", readKubeconfigCommand, part, ...(path === undefined ? [] : [path])];
       return runOwnProgram(words, kubeconfigTimeoutMs);
     },
     report,
@@ -38,8 +38,9 @@ export function openSource(options: DaemonOptions, log: Log): LeaseSource {
   }
 }
 
-/** Reads a kubeconfig and writes what a request needs to standard output, for `openSource` in another process. */
-export async function writeKubeconfig(path: string | undefined): Promise<void> {
+/** Reads a part of a kubeconfig and writes what a request needs to standard output, for `openSource` in another process. */
+export async function writeKubeconfig(part: string | undefined, path: string | undefined): Promise<void> {
   const { readKubeconfig } = await import("../sources/kube/client.ts");
-  writeAll(new Fd(1), new TextEncoder().encode(await readKubeconfig(path)), "standard output");
+  const text = await readKubeconfig(path, part === "cluster" ? part : "access");
+  writeAll(new Fd(1), new TextEncoder().encode(text), "standard output");
 }

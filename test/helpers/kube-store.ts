@@ -22,7 +22,7 @@ export interface StoredNode {
   readonly name: string;
   readonly podCidr: string;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Status and reason of the condition NetworkUnavailable. */
+  /** Status, reason and message of the condition NetworkUnavailable, and the names of all that it has. */
   readonly condition: string | undefined;
 }
 
@@ -137,6 +137,13 @@ export class KubeStore implements LeaseStore {
     await this.server.ask("PATCH", `${nodesPath}/${name}`, patch, "application/merge-patch+json");
   }
 
+  /** Says that a node's network is not there, as a cloud's controller for routes does. */
+  async denyNetwork(name: string): Promise<void> {
+    const condition = { type: "NetworkUnavailable", status: "True", reason: "NoRouteCreated", message: "no route" };
+    const patch = { status: { conditions: [condition] } };
+    await this.server.ask("PATCH", `${nodesPath}/${name}/status`, patch, "application/strategic-merge-patch+json");
+  }
+
   /** Gives a node its pod CIDR, as the controller manager does. */
   async assign(name: string, podCidr: string): Promise<void> {
     const patch = { spec: { podCIDR: podCidr, podCIDRs: [podCidr] } };
@@ -183,22 +190,23 @@ export async function createKubeStore(server: ApiServer): Promise<KubeStore> {
 
 function decodeNode(item: Decoder): StoredNode {
   const annotations = item.field("metadata").field("annotations");
-  const condition = item
-    .field("status")
-    .field("conditions")
-    .list()
-    .find((each) => each.field("type").string() === "NetworkUnavailable");
+  const conditions = item.field("status").field("conditions").list();
+  const condition =
+    conditions.find((each) => each.field("type").string() === "NetworkUnavailable") ?? new Decoder(undefined);
   return {
     name: item.field("metadata").field("name").string() ?? "",
     podCidr: item.field("spec").field("podCIDR").string() ?? "",
     annotations: Object.fromEntries(
       Object.keys(annotations.object() ?? {}).map((key) => [key, annotations.field(key).string() ?? ""]),
     ),
-    condition:
-      condition === undefined
-        ? undefined
-        : `${condition.field("status").string() ?? ""} ${condition.field("reason").string() ?? ""}`,
+    condition: condition.absent ? undefined : describeCondition(condition),
   };
+}
+
+function describeCondition(condition: Decoder): string {
+  const [status, reason, message] = ["status", "reason", "message"].map((name) => condition.field(name).string());
+  const names = Object.keys(condition.object() ?? {}).toSorted();
+  return `${status} ${reason}: ${message} (${names.join(" ")})`;
 }
 
 /** What a node says whose lease has this value in flannel's other layout. */

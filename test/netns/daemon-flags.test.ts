@@ -31,8 +31,8 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
     },
     {
       flags: ["--lease-dir", "/tmp"],
-      env: { FLANNELD_HEALTHZ_PORT: "many" },
-      words: /Cannot use FLANNELD_HEALTHZ_PORT with value "many": it must be a whole number/,
+      env: { FLANNELD_PUBLIC_IP: "many" },
+      words: /Cannot use FLANNELD_PUBLIC_IP with value "many": it must be the IPv4 address of a node/,
     },
   ]) {
     test(`refuses ${[...flags, ...Object.keys(env ?? {})].join(" ") || "no flags"} with exit code 2`, async () => {
@@ -71,10 +71,13 @@ await describeWith(["root", "executable", "link:vxlan", "link:veth"], "flanneld"
       FLANNELD_PUBLIC_IP: "203.0.113.9",
       FLANNELD_SUBNET_FILE: "",
       FLANNELD_UNHEARD_OF: "1",
+      FLANNELD_VERSION: "v0.28.9",
+      FLANNELD_V: "x",
     });
     await node.logged(/subnet file/);
     expect((await cluster.listLeases()).map(({ publicIp }) => publicIp)).toEqual(["203.0.113.9"]);
     expect(node.log).toContain("external interface eth0");
+    expect(node.log).toContain('FLANNELD_V with value "x" is not used: it must be a whole number');
   });
 
   test("prints version and commit, and begins its log with them", async () => {

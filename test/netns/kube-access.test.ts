@@ -92,6 +92,39 @@ await describeWith([...kubeClusterNeeds, "peer:flanneld"], "flanneld and the API
     expect(await refused.runs()).toBe(2);
   });
 
+  test("says why a kubeconfig's plugin gives nothing, waits, and goes on when it does", async () => {
+    const { user } = await pluginUser("echo no card >&2; exit 3");
+    const path = await kubeconfig(user);
+    const source = ["--kube-subnet-mgr", "--net-config-path", kube.store.netConfPath];
+    const flags = ["--state-dir", kube.cluster.directory.join("none"), "--kubeconfig-file", path];
+    await using daemon = left.startFrom(source, flags, { env: { NODE_NAME: "node1" } });
+    await left.logged(/Cannot use kubeconfig ".*": exit 1, Cannot use exec plugin ".*plugin": exit 3, no card/);
+    await pluginUser(giving({ token: flannelToken }));
+    await daemon.waitUntil("the daemon is ready", async () => (await left.readiness()).status === 200);
+  });
+
+  test("starts from what it kept while a kubeconfig's plugin fails or hangs, and says so", async () => {
+    const state = kube.cluster.directory.join("plugin-state");
+    const source = ["--kube-subnet-mgr", "--net-config-path", kube.store.netConfPath, "--state-dir", state];
+    const env = { NODE_NAME: "node1" };
+    const flags = ["--kubeconfig-file", await kubeconfig((await pluginUser(giving({ token: flannelToken }))).user)];
+    {
+      await using daemon = left.startFrom(source, flags, { env });
+      await daemon.waitUntil("the nodes are kept", () => Bun.file(`${state}/kube-nodes`).exists(), 20_000);
+    }
+    for (const [script, line] of [
+      ["echo no card >&2; exit 3", /exec plugin ".*plugin": exit 3, no card/],
+      ["exec sleep 40", /kubeconfig ".*" has given no credentials for 5 s, and is waited for/],
+    ] as const) {
+      await pluginUser(script);
+      const began = performance.now();
+      await using daemon = left.startFrom(source, flags, { env });
+      await daemon.waitUntil("the daemon is ready", async () => (await left.readiness()).status === 200);
+      expect(performance.now() - began).toBeLessThan(8000);
+      await left.logged(line);
+    }
+  }, 60_000);
+
   test("takes the URL of the flag in place of the kubeconfig's", async () => {
     const user = { token: flannelToken };
     await works(await kubeconfig(user, { server: "https://192.0.2.1:1" }), ["--kube-api-url", server]);

@@ -20,6 +20,10 @@ async function linesOf(node: ClusterNode, third: number): Promise<readonly strin
 }
 
 const prefix = "flannel.alpha.coreos.com";
+/** flannel's words (pkg/subnet/kube/kube.go), and all that it sets. */
+const upstreamCondition =
+  "False FlannelIsUp: Flannel is running on this node " +
+  "(lastHeartbeatTime lastTransitionTime message reason status type)";
 
 await describeWith(kubeClusterNeeds, "flanneld with Kubernetes", () => {
   let kube: KubeCluster;
@@ -51,7 +55,7 @@ await describeWith(kubeClusterNeeds, "flanneld with Kubernetes", () => {
       [`${prefix}/backend-data`]: `{"VNI":1,"VtepMAC":"${mac}"}`,
       [`${prefix}/public-ip`]: "192.168.1.1",
     });
-    expect(condition).toBe("False FlannelIsUp");
+    expect(condition).toBe(upstreamCondition);
     expect(await Bun.file(left.subnetFile).text()).toBe(
       "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n",
     );
@@ -99,6 +103,13 @@ await describeWith(kubeClusterNeeds, "flanneld with Kubernetes", () => {
     await kube.store.annotate("node1", { [`${prefix}/backend-data`]: "{", [`${prefix}/public-ip`]: null });
     await publishes("node1", { "public-ip": "192.168.1.1" });
     expect((await kube.store.node("node1")).annotations).toEqual(annotations);
+    await kube.store.denyNetwork("node1");
+    // Long before the look that comes without any event.
+    await waitUntil("the condition is back", async () => (await condition()) === upstreamCondition);
+
+    async function condition(): Promise<string | undefined> {
+      return (await kube.store.node("node1")).condition;
+    }
   });
 
   test("follows every change of another node", async () => {

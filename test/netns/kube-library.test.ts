@@ -126,6 +126,10 @@ test("openCoreApi() tells what the API server says, and what a proxy before it s
   expect(error.message).toBe("Cannot GET /api/v1/nodes: the API server answers 410 Expired: too old");
   server.answer = (_, connection): void => connection.write(wholeAnswer(502, "<html>Bad Gateway</html>"));
   expect((await rejection(core.listNode())).message).toContain("502 <html>Bad Gateway</html>");
+  server.answer = (_, connection): void => connection.write(wholeAnswer(200, "<html>Welcome</html>"));
+  expect((await rejection(core.listNode())).message).toBe(
+    "Cannot GET /api/v1/nodes: the server's answer is no object of the API (is it an API server?)",
+  );
 });
 
 test("openCoreApi() reads a pod's files for each request, and again when the server refuses the token", async () => {

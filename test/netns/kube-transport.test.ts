@@ -4,6 +4,7 @@ import { afterAll, expect, test } from "bun:test";
 import { Decoder, parseJson } from "../../src/base/decode.ts";
 import { errorText } from "../../src/base/error.ts";
 import { type Endpoint, exchange, type TransportLimits } from "../../src/sources/kube/transport.ts";
+import { BackgroundProcess } from "../helpers/background.ts";
 import { runCommand } from "../helpers/command.ts";
 import { rejection } from "../helpers/rejection.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
@@ -155,4 +156,20 @@ test("exchange() names the server that nobody listens for", async () => {
   const options = { receiver, limits, signal };
   const refused = await rejection(exchange({ host: "127.0.0.1", port, tls }, request, options));
   expect(errorText(refused)).toContain(`Cannot talk to 127.0.0.1:${port}: it cannot be reached`);
+});
+
+test("exchange() says that a server has too old a TLS, or none", async () => {
+  const weak = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-cert", good.certPath, "-key", good.keyPath];
+  await using old = new BackgroundProcess(["openssl", "s_server", "-www", "-accept", "127.0.0.1:0", ...weak]);
+  await old.waitUntil("it listens", () => /ACCEPT \S+:\d+/.test(old.stdout));
+  const port = Number(/ACCEPT \S+:(\d+)/.exec(old.stdout)?.[1]);
+  const refused = await rejection(ask({ host: "127.0.0.1", port, tls }));
+  expect(refused.message).toBe(`Cannot talk to 127.0.0.1:${port}: it has no TLS 1.2 or newer`);
+  using plain = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data: (socket): void => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n") },
+  });
+  const mistaken = await rejection(ask({ host: "127.0.0.1", port: plain.port, tls }));
+  expect(mistaken.message).toContain(": it does not speak TLS (is it http, not https?)");
 });

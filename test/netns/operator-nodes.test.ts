@@ -118,7 +118,7 @@ network 10.244.0.0/16, backend vxlan; 1 node, nothing is wrong
 
   test("says what is wrong with a kubeconfig, an option, a file or a server", async () => {
     const cases: readonly (readonly [readonly string[], number, string])[] = [
-      [["--kubeconfig", "/nowhere"], 1, 'tartan nodes: Cannot use kubeconfig "/nowhere": ENOENT'],
+      [["--kubeconfig", "/nowhere"], 1, 'tartan nodes: Cannot use kubeconfig "/nowhere": there is no such file'],
       [
         ["--kubeconfig", adminConfig, "--net-config-path", "/nowhere"],
         1,
@@ -135,6 +135,15 @@ network 10.244.0.0/16, backend vxlan; 1 node, nothing is wrong
       const { stderr, stdout } = await runCommand([executablePath, "nodes", ...words], { exitCode });
       expect(stderr).toContain(message);
       expect(stdout).toBe("");
+    }
+    for (const [answer, message] of [
+      ["<html>Welcome</html>", "Cannot GET /api/v1/nodes: the server's answer is no object of the API"],
+      ['{"hello":1}', "Cannot list nodes: the server's answer is no list of nodes"],
+    ] as const) {
+      const page = { headers: { "Content-Type": answer.startsWith("{") ? "application/json" : "text/html" } };
+      using web = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(answer, page) });
+      const config = await kubeconfig({}, { server: `http://127.0.0.1:${web.port}` });
+      expect((await nodes(config, 1)).stderr).toContain(message);
     }
     const { stdout } = await runCommand([executablePath, "nodes", "--help"]);
     expect(stdout).toStartWith("Usage: tartan nodes [OPTION]...\n");

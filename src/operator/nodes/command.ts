@@ -48,6 +48,7 @@ async function listNodes(core: CoreV1Api, prefix: string): Promise<readonly Clus
   let next: string | undefined;
   do {
     const page = await core.listNode({ limit: pageSize, ...(next === undefined ? {} : { _continue: next }) });
+    if (page.kind !== "NodeList") throw new Error("Cannot list nodes: the server's answer is no list of nodes");
     nodes.push(...page.items.map((node) => readNode(node, prefix)));
     // oxlint-disable-next-line no-underscore-dangle -- what the library makes of `continue`
     next = page.metadata?._continue;

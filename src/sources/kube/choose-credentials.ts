@@ -6,7 +6,7 @@ import {
   parseServer,
   ServiceAccount,
 } from "./credentials.ts";
-import { Kubeconfig } from "./kubeconfig.ts";
+import { Kubeconfig, type KubeconfigPart } from "./kubeconfig.ts";
 import type { Endpoint } from "./transport.ts";
 
 /** What the flags and the surroundings say about the API server. */
@@ -17,7 +17,7 @@ export interface CredentialsRequest {
   readonly kubeconfigFile: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Reads a kubeconfig, the default one when the path is undefined: `readKubeconfig` in a process of its own. */
-  readonly readKubeconfig: (path: string | undefined) => Promise<string>;
+  readonly readKubeconfig: (path: string | undefined, part: KubeconfigPart) => Promise<string>;
   readonly report: (line: string) => void;
 }
 
@@ -30,12 +30,12 @@ export function chooseCredentials(request: CredentialsRequest): Credentials {
   const { apiUrl, kubeconfigFile, env, readKubeconfig, report } = request;
   if (apiUrl !== "") parseServer(apiUrl);
   if (kubeconfigFile !== "") {
-    return new Kubeconfig(kubeconfigFile, apiUrl, { read: () => readKubeconfig(kubeconfigFile), report });
+    return new Kubeconfig(kubeconfigFile, apiUrl, { read: (part) => readKubeconfig(kubeconfigFile, part), report });
   }
   if (apiUrl !== "") return hasServiceAccount() ? new ServiceAccount(apiUrl) : new Nobody(apiUrl);
   const server = findClusterServer(env);
   if (server !== undefined && hasServiceAccount()) return new ServiceAccount(server);
-  return new Kubeconfig(undefined, "", { read: () => readKubeconfig(undefined), report });
+  return new Kubeconfig(undefined, "", { read: (part) => readKubeconfig(undefined, part), report });
 }
 
 /** A server that is asked without saying who asks. */

@@ -15,12 +15,12 @@ import {
   wrapHttpLibrary,
 } from "@kubernetes/client-node";
 import { Decoder, parseJson } from "../../base/decode.ts";
-import { findText, readText } from "../../sys/file.ts";
-import { certificateEnd } from "../../sys/certificate.ts";
+import { certificateEnd, checkPrivateKey, isKeyOf } from "../../sys/certificate.ts";
 import { ApiError, isSuccess, type KubeApi, readRefusal, usualLimits } from "./api.ts";
 import { askExecPlugin, type ExecCredential } from "./exec-plugin.ts";
-import type { KubeconfigText } from "./kubeconfig.ts";
+import type { KubeconfigPart, KubeconfigText } from "./kubeconfig.ts";
 import type { HttpMethod } from "./transport.ts";
+import { findCurrent, readNamedFile, refuseImpersonation, type WrittenEntry } from "./written-kubeconfig.ts";
 
 export type { CoreV1Api, V1Node, V1NodeCondition } from "@kubernetes/client-node";
 
@@ -61,6 +61,10 @@ async function sendFor(api: KubeApi, request: RequestContext, signal: AbortSigna
   );
   const answer = Buffer.concat(parts);
   if (!isSuccess(status)) throw new ApiError(`${method} ${pathname}`, readRefusal(status, answer));
+  // The library would make something undefined of it.
+  if (!/^\s*\{/.test(answer.subarray(0, 100).toString("latin1"))) {
+    throw new Error(`Cannot ${method} ${pathname}: the server's answer is no object of the API (is it an API server?)`);
+  }
   return new ResponseContext(status, headers, new SelfDecodingBody(Promise.resolve(answer)));
 }
 
@@ -69,79 +73,100 @@ type RequestOptions = Record<string, unknown>;
 
 /**
  * Reads a kubeconfig, the default one without a path, and has its user authenticated as it says: by certificate, token,
- * password, token file, exec plugin. Returns what a request needs, as JSON for the parent to decode.
+ * password, token file, exec plugin; for "cluster" nobody is asked, and nothing said of the user. Returns what a request
+ * needs, as JSON for the parent to decode.
  */
-export async function readKubeconfig(path: string | undefined): Promise<string> {
-  const config = new KubeConfig();
-  if (path === undefined) config.loadFromDefault();
-  else config.loadFromFile(path);
-  const cluster = config.getCurrentCluster();
-  if (cluster === null) throw new Error("it has no cluster for its current context");
-  const user = findEntry(path, "users", config.getCurrentUser()?.name);
-  const as = user.value.field("user").field("as").string() ?? "";
-  if (as !== "") throw new Error(`its user acts as "${as}" (impersonation), which is not supported`);
-  const credential = await askPlugin(user, findEntry(path, "clusters", cluster.name));
-  // The plugin was asked; the library would do it once more. And it refuses plain http unless nothing is to be checked.
-  config.users = config.users.map((each) => ({ ...each, exec: null }));
-  const plain = cluster.server.startsWith("http:");
-  if (plain) config.clusters = config.clusters.map((each) => ({ ...each, skipTLSVerify: true }));
-  const options: RequestOptions = {};
-  await config.applyToHTTPSOptions(options);
+export async function readKubeconfig(path: string | undefined, part: KubeconfigPart): Promise<string> {
+  const current = findCurrent(path, (text) => parseJson(JSON.stringify(loadYaml<unknown>(text) ?? null)));
+  const { cluster } = current;
+  const user = part === "access" ? current.user : undefined;
+  const credential = await authenticate(user, cluster);
+  const options = await libraryOptions(cluster, user);
   const serverName = options["servername"];
   const cert = credential?.cert ?? textOf(options["cert"]);
+  const key = credential?.key ?? textOf(options["key"]);
+  const ca = textOf(options["ca"]);
+  checkCertificates({ ca, cert, key });
   const token = credential?.token === undefined ? null : `Bearer ${credential.token}`;
-  const authorization = authorizationByFile(user) ?? authorizationOf(options) ?? token;
+  // A token file goes before a token, as client-go has it; the library (2.0.1) looks for it by a name that nobody writes.
+  const file = user === undefined ? undefined : readNamedFile(user, "tokenFile");
+  const authorization = file === undefined ? (authorizationOf(options) ?? token) : `Bearer ${file.trim()}`;
+  const server = cluster.value.field("server").string() ?? "";
   const access: KubeconfigText = {
-    server: cluster.server,
-    ca: textOf(options["ca"]),
+    server,
+    ca,
     cert,
-    key: credential?.key ?? textOf(options["key"]),
+    key,
     serverName: typeof serverName === "string" ? serverName : null,
-    verify: plain || options["rejectUnauthorized"] !== false,
+    verify: isPlain(server) || options["rejectUnauthorized"] !== false,
     authorization,
-    proxy: cluster.proxyUrl ?? null,
+    proxy: cluster.value.field("proxy-url").string() ?? null,
     expires: earliest([cert === null ? undefined : certificateEnd(cert), tokenEnd(authorization), credential?.expires]),
   };
   return JSON.stringify(access);
 }
 
-/** An entry of a kubeconfig as it is written: the library passes over a part of it. */
-interface WrittenEntry {
-  readonly value: Decoder;
-  /** Of the file, with a slash at its end: paths in it are relative to that. */
-  readonly directory: string;
+function isPlain(server: string): boolean {
+  return server.startsWith("http:");
 }
 
-/** The entry of this name, an absent one where no file has it. */
-function findEntry(path: string | undefined, list: "users" | "clusters", name: string | undefined): WrittenEntry {
-  const { KUBECONFIG: several = "", HOME: home = "" } = process.env;
-  const named = several.split(":").filter((each) => each !== "");
-  const usual = named.length === 0 ? [`${home}/.kube/config`] : named;
-  for (const file of path === undefined ? usual : [path]) {
-    const text = findText(file);
-    if (text === undefined) continue;
-    const document = new Decoder(parseJson(JSON.stringify(loadYaml<unknown>(text))));
-    const entries = document.field(list).list();
-    const value = entries.find((entry) => entry.field("name").string() === name);
-    if (value !== undefined) return { value, directory: file.slice(0, file.lastIndexOf("/") + 1) };
+async function authenticate(
+  user: WrittenEntry | undefined,
+  cluster: WrittenEntry,
+): Promise<ExecCredential | undefined> {
+  if (user === undefined) return undefined;
+  refuseImpersonation(user);
+  const exec = user.value.field("exec");
+  return exec.absent ? undefined : await askExecPlugin({ exec, directory: user.directory, cluster });
+}
+
+/** What the library makes of both. */
+async function libraryOptions(cluster: WrittenEntry, user: WrittenEntry | undefined): Promise<RequestOptions> {
+  // It would name the file, but not what it is for.
+  readNamedFile(cluster, "certificate-authority");
+  const loadedCluster = loadFile(cluster.path).getCluster(cluster.name);
+  if (loadedCluster === null) throw new Error(`cluster "${cluster.name}" cannot be read`);
+  for (const member of ["client-certificate", "client-key"]) if (user !== undefined) readNamedFile(user, member);
+  const loadedUser = user === undefined ? null : loadFile(user.path).getUser(user.name);
+  const config = new KubeConfig();
+  // It refuses plain http unless nothing is to be checked, and takes no cluster's authority without a user.
+  const skipTLSVerify = loadedCluster.skipTLSVerify || isPlain(loadedCluster.server);
+  // The plugin was asked; the library would do it once more.
+  config.loadFromClusterAndUser({ ...loadedCluster, skipTLSVerify }, { name: "nobody", ...loadedUser, exec: null });
+  const options: RequestOptions = {};
+  try {
+    await config.applyToHTTPSOptions(options);
+  } catch (error) {
+    const provider = user?.value.field("auth-provider").field("name").string();
+    if (provider === undefined) throw error;
+    const hint = "an exec plugin is what kubectl has in its place";
+    throw new Error(`its user's auth-provider "${provider}" gives no credentials (${hint})`, { cause: error });
   }
-  return { value: new Decoder(undefined), directory: "" };
+  return options;
 }
 
-async function askPlugin(user: WrittenEntry, cluster: WrittenEntry): Promise<ExecCredential | undefined> {
-  const exec = user.value.field("user").field("exec");
-  if (exec.absent) return undefined;
-  const about = { value: cluster.value.field("cluster"), directory: cluster.directory };
-  return await askExecPlugin({ exec, directory: user.directory, cluster: about });
+function loadFile(path: string): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromFile(path);
+  return config;
 }
 
-/**
- * A user's tokenFile, which goes before its token, as client-go has it. The library (2.0.1) looks for it under another
- * name, `token-file`, that nobody writes.
- */
-function authorizationByFile({ value, directory }: WrittenEntry): string | undefined {
-  const file = value.field("user").field("tokenFile").string() ?? "";
-  return file === "" ? undefined : `Bearer ${readText(file.startsWith("/") ? file : `${directory}${file}`).trim()}`;
+/** Throws an Error for what would only be refused when it is used, in words that do not say what it is. */
+function checkCertificates({ ca, cert, key }: Pick<KubeconfigText, "ca" | "cert" | "key">): void {
+  check("its certificate-authority is no certificate in PEM", () => ca !== null && certificateEnd(ca));
+  check("its client-certificate is no certificate in PEM", () => cert !== null && certificateEnd(cert));
+  check("its client-key is no private key in PEM", () => key !== null && checkPrivateKey(key));
+  if (cert !== null && key !== null && !isKeyOf(cert, key)) {
+    throw new Error("its client-key is not that of its client-certificate");
+  }
+}
+
+function check(problem: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    throw new Error(problem, { cause: error });
+  }
 }
 
 function authorizationOf({ headers, auth }: RequestOptions): string | null {

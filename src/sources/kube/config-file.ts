@@ -61,7 +61,8 @@ export class NetConfFile implements Disposable {
   #arm(): void {
     this.#watcher?.[Symbol.dispose]();
     this.#watcher = undefined;
-    const directory = this.#path.slice(0, this.#path.lastIndexOf("/")) || "/";
+    const slash = this.#path.lastIndexOf("/");
+    const directory = slash < 0 ? "." : this.#path.slice(0, slash) || "/";
     const watcher = new DirectoryWatcher();
     try {
       watcher.add(directory, anything, ({ mask }) => {

@@ -18,7 +18,7 @@ export interface Credentials {
   access(): Promise<ApiAccess>;
   /** The server has refused this that `access` said: unless there is another by now, the next one is read anew. */
   refused(access: ApiAccess): void;
-  /** The server as far as it is known without asking anybody anew: also by credentials that have ended since. */
+  /** The server, without asking anybody who it is that asks: also where credentials have ended, or cannot be had. */
   server(): Promise<Endpoint>;
 }
 

@@ -5,8 +5,8 @@
  */
 import { Decoder, type Json, parseJson } from "../../base/decode.ts";
 import { childEnvironment } from "../../sys/child.ts";
-import { readText } from "../../sys/file.ts";
 import { runProgram } from "../../sys/program.ts";
+import { readNamedFile, type WrittenEntry } from "./written-kubeconfig.ts";
 
 /** What a plugin gave. */
 export interface ExecCredential {
@@ -23,8 +23,8 @@ export interface ExecPlace {
   readonly exec: Decoder;
   /** Of the kubeconfig, with a slash at its end: a relative path is relative to it. */
   readonly directory: string;
-  /** The member `cluster` of its cluster, and the directory of the file that has it. */
-  readonly cluster: { readonly value: Decoder; readonly directory: string };
+  /** For a plugin that wants to know of it. */
+  readonly cluster: WrittenEntry;
 }
 
 const apiVersions: readonly string[] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
@@ -67,17 +67,17 @@ function environmentOf({ exec, cluster }: ExecPlace, apiVersion: string): Record
 }
 
 /** The cluster as the plugin reads it: with the authority's certificates, not their file. */
-function describeCluster({ value: cluster, directory }: ExecPlace["cluster"]): Readonly<Record<string, Json>> {
+function describeCluster(entry: WrittenEntry): Readonly<Record<string, Json>> {
+  const { value: cluster } = entry;
   const names = ["server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url"];
   const described: Record<string, Json> = {};
   for (const name of names) described[name] = cluster.field(name).value ?? null;
-  const file = cluster.field("certificate-authority").string() ?? "";
-  if (file !== "" && cluster.field("certificate-authority-data").absent) {
-    const text = readText(file.startsWith("/") ? file : `${directory}${file}`);
-    described["certificate-authority-data"] = Buffer.from(text).toString("base64");
+  if (cluster.field("certificate-authority-data").absent) {
+    const text = readNamedFile(entry, "certificate-authority");
+    if (text !== undefined) described["certificate-authority-data"] = Buffer.from(text).toString("base64");
   }
   const extensions = cluster.field("extensions").list();
-  const found = extensions.find((entry) => entry.field("name").string() === extensionName);
+  const found = extensions.find((each) => each.field("name").string() === extensionName);
   described["config"] = found?.field("extension").value ?? null;
   return Object.fromEntries(Object.entries(described).filter(([, value]) => value !== null));
 }

@@ -60,7 +60,7 @@ export class KubeLeaseSource implements LeaseSource {
   #telling = false;
   #state: SourceState = { kind: "unknown", reason: notReadYet };
   #stateIsOld = true;
-  #podCidrs = "";
+  #seenOwnReasons = "";
   /** The state that was last told of. */
   #toldState: SourceState | undefined;
   #nodeName: string | undefined;
@@ -91,10 +91,9 @@ export class KubeLeaseSource implements LeaseSource {
     if (this.#stateIsOld) {
       this.#stateIsOld = false;
       const next = this.#makeState();
-      const podCidrs = this.#table.own?.record.podCidrs.join() ?? "";
-      // This node's subnet is no part of the state, but a reason to look again.
-      if (!sameState(this.#state, next) || podCidrs !== this.#podCidrs) this.#state = next;
-      this.#podCidrs = podCidrs;
+      const ownReasons = this.#ownReasons();
+      if (!sameState(this.#state, next) || ownReasons !== this.#seenOwnReasons) this.#state = next;
+      this.#seenOwnReasons = ownReasons;
     }
     return this.#state;
   }
@@ -246,6 +245,13 @@ export class KubeLeaseSource implements LeaseSource {
       this.#toldState = state;
       this.#changed?.();
     });
+  }
+
+  /** What of this node is no part of the state, but a reason to look again: its subnet, and who denies its network. */
+  #ownReasons(): string {
+    const { own } = this.#table;
+    const denied = this.#options.setCondition && own?.condition !== undefined && own.condition.status !== "False";
+    return `${own?.record.podCidrs.join() ?? ""}${denied ? " denied" : ""}`;
   }
 
   #makeState(): SourceState {

@@ -16,6 +16,12 @@ export interface KubeconfigText {
   readonly expires: number | null;
 }
 
+/** What is to be read of a kubeconfig: all that a request needs, or only the cluster, for which nobody has to be asked. */
+export type KubeconfigPart = "access" | "cluster";
+
+/** What is slower is said: an exec plugin may hang, or wait for somebody. */
+const slowMs = 5000;
+
 /** Credentials are asked for again so long before they end; those that live for less than twice that, at half time. */
 const marginMs = 30_000;
 
@@ -26,7 +32,7 @@ const marginMs = 30_000;
 export class Kubeconfig implements Credentials {
   readonly name: string;
   readonly #server: string;
-  readonly #read: () => Promise<string>;
+  readonly #read: (part: KubeconfigPart) => Promise<string>;
   readonly #report: (line: string) => void;
   #warned = false;
   #known: Known | undefined;
@@ -36,7 +42,7 @@ export class Kubeconfig implements Credentials {
   constructor(
     path: string | undefined,
     server: string,
-    options: { readonly read: () => Promise<string>; readonly report: (line: string) => void },
+    options: { readonly read: (part: KubeconfigPart) => Promise<string>; readonly report: (line: string) => void },
   ) {
     this.name = path === undefined ? "the default kubeconfig" : `kubeconfig "${path}"`;
     this.#server = server;
@@ -64,17 +70,30 @@ export class Kubeconfig implements Credentials {
   }
 
   async server(): Promise<Endpoint> {
-    return (this.#known?.access ?? (await this.access())).endpoint;
+    const known = this.#known ?? decodeAccess(await this.#read("cluster"), this.#server);
+    return known.access.endpoint;
   }
 
   async #renew(): Promise<Known> {
-    const known = decodeAccess(await this.#read(), this.#server);
+    const known = decodeAccess(await this.#readPatiently(), this.#server);
     this.#known = known;
     if (known.access.endpoint.tls?.verify === false && !this.#warned) {
       this.#warned = true;
       this.#report(`${this.name} says insecure-skip-tls-verify: nobody checks who the API server is`);
     }
     return known;
+  }
+
+  async #readPatiently(): Promise<string> {
+    const timer = setTimeout(() => {
+      const who = "its exec plugin, if it has one, has not answered";
+      this.#report(`${this.name} has given no credentials for ${slowMs / 1000} s, and is waited for: ${who}`);
+    }, slowMs);
+    try {
+      return await this.#read("access");
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 

@@ -159,6 +159,10 @@ class Exchange implements Disposable {
       this.#fail("the connection was closed before it was secure", undefined);
       return;
     }
+    if (hasCode(verifyError, "EPROTO")) {
+      this.#fail(tlsProblem(verifyError?.message ?? ""), verifyError);
+      return;
+    }
     if (this.#endpoint.tls?.verify !== false && !socket.authorized) {
       this.#fail("its certificate is not accepted", verifyError ?? new Error("it was not checked"));
       return;
@@ -239,6 +243,13 @@ class Exchange implements Disposable {
 
 function hasCode(error: Error | null, code: string): boolean {
   return error !== null && "code" in error && error.code === code;
+}
+
+/** What a handshake came to that got as far as no certificate. */
+function tlsProblem(message: string): string {
+  if (/WRONG_VERSION_NUMBER|HTTP_REQUEST/.test(message)) return "it does not speak TLS (is it http, not https?)";
+  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(message)) return "it has no TLS 1.2 or newer";
+  return "TLS has failed";
 }
 
 /** Given outright, since the environment's NODE_TLS_REJECT_UNAUTHORIZED would change the default. */

@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { parseIp } from "../../../src/addr/ip.ts";
 import { FlagError } from "../../../src/daemon/flag-syntax.ts";
 import { flagTable } from "../../../src/daemon/flag-table.ts";
+import { compileGoRegexp } from "../../../src/daemon/go-regexp.ts";
+import type { InterfacePattern } from "../../../src/daemon/interface.ts";
 import { type DaemonOptions, parseInvocation, usageText } from "../../../src/daemon/flags.ts";
 
 const defaults: DaemonOptions = {
@@ -15,6 +17,10 @@ const defaults: DaemonOptions = {
   health: { ip: "0.0.0.0", port: 0 },
   traffic: { masquerade: false, fullyRandom: true, forward: true },
 };
+
+function patternOf(text: string): InterfacePattern {
+  return { text, regexp: compileGoRegexp(text) };
+}
 
 function options(words: readonly string[], env: Record<string, string> = {}): DaemonOptions {
   const invocation = parseInvocation(words, env);
@@ -34,10 +40,18 @@ test.each<readonly [readonly string[], Partial<DaemonOptions>]>([
   [["--lease-dir=/l", "--public-ip", "1.2.3.4"], { publicIp: parseIp("1.2.3.4") }],
   [["--lease-dir=/l", "--subnet-file", "/s"], { subnetFile: "/s" }],
   [["--lease-dir=/l", "--healthz-ip=::1", "--healthz-port", "8081"], { health: { ip: "::1", port: 8081 } }],
+  // As strconv.ParseInt(s, 0, 64) reads numbers.
+  [["--lease-dir=/l", "--healthz-port=0x1F91"], { health: { ip: "0.0.0.0", port: 8081 } }],
+  [["--lease-dir=/l", "--healthz-port=010"], { health: { ip: "0.0.0.0", port: 8 } }],
+  [["--lease-dir=/l", "--healthz-port=0o17"], { health: { ip: "0.0.0.0", port: 15 } }],
+  [["--lease-dir=/l", "--healthz-port=+0b1_01"], { health: { ip: "0.0.0.0", port: 5 } }],
+  [["--lease-dir=/l", "--healthz-port=8_081"], { health: { ip: "0.0.0.0", port: 8081 } }],
+  [["--lease-dir=/l", "--healthz-port=-1"], {}],
+  [["--lease-dir=/l", "--v=-1", "--iptables-resync=-0x1", "--etcd-endpoints="], {}],
   [["--lease-dir=/l", "--version=false", "--ip-masq=0", "-kube-subnet-mgr=False"], {}],
   [
     ["--lease-dir=/l", "--iface-regex=^eth", "-iface-regex", "(?i)^ENS[0-9]", "--iface-can-reach=10.0.0.1"],
-    { interfacePatterns: [/^eth/, /^ENS[0-9]/i], reach: parseIp("10.0.0.1") },
+    { interfacePatterns: ["^eth", "(?i)^ENS[0-9]"].map(patternOf), reach: parseIp("10.0.0.1") },
   ],
   [["--lease-dir=/l", "--iface-regex=", "--iface="], {}],
   [["--lease-dir=/l", "--state-dir=/s"], { stateDirectory: "/s" }],
@@ -85,7 +99,14 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   [["---version"], {}, 'Cannot use argument "---version": it is no flag'],
   [["--lease-dir"], {}, "Cannot use flag --lease-dir: its value is missing"],
   [["--lease-dir=/l", "--version=maybe"], {}, 'Cannot use --version with value "maybe": it must be true or false'],
-  [["--lease-dir=/l", "--healthz-port=-1"], {}, 'Cannot use --healthz-port with value "-1": it must be a whole number'],
+  [["--lease-dir=/l", "--healthz-port=08"], {}, 'Cannot use --healthz-port with value "08": it must be a whole number'],
+  [
+    ["--lease-dir=/l", "--healthz-port=9223372036854775808"],
+    {},
+    'Cannot use --healthz-port with value "9223372036854775808": it must be a whole number',
+  ],
+  [["--lease-dir=/l", "-v=0x10"], {}, 'Cannot use --v with value "0x10": it must be a whole number'],
+  [["--lease-dir=/l", "-v=99999999999"], {}, 'Cannot use --v with value "99999999999": it must be a whole number'],
   [
     ["--lease-dir=/l", "--healthz-port=70000"],
     {},
@@ -142,18 +163,13 @@ test.each<readonly [readonly string[], Record<string, string>, string]>([
   [
     ["--lease-dir=/l", "--iface-regex=eth("],
     {},
-    'Cannot use --iface-regex with value "eth(": it must be a regular expression',
+    'Cannot use --iface-regex with value "eth(": it must be a regular expression as Go has them (missing closing ))',
   ],
   [["--public-ipv6=fd00::1"], {}, 'Cannot use --public-ipv6 with value "fd00::1": IPv6 is not built yet'],
   [
     ["--lease-dir=/l"],
     { FLANNELD_IP_BLACKHOLE_ROUTE: "true" },
     'Cannot use FLANNELD_IP_BLACKHOLE_ROUTE with value "true": the blackhole route of the node\'s subnet is not built yet',
-  ],
-  [
-    ["--lease-dir=/l"],
-    { FLANNELD_HEALTHZ_PORT: "x" },
-    'Cannot use FLANNELD_HEALTHZ_PORT with value "x": it must be a whole number',
   ],
   [
     ["--lease-dir=/l"],
@@ -168,9 +184,13 @@ test("parseInvocation() takes every flag that is not built at its default, and r
   for (const [name, { kind, default: initial, missing }] of Object.entries(flagTable)) {
     if (missing === undefined) continue;
     expect(options(["--lease-dir=/l", `--${name}=${initial}`])).toEqual(defaults);
-    const other = { string: "other", list: "other", integer: "77", boolean: initial === "true" ? "false" : "true" }[
-      kind
-    ];
+    const other = {
+      string: "other",
+      list: "other",
+      integer: "77",
+      level: "77",
+      boolean: initial === "true" ? "false" : "true",
+    }[kind];
     expect(() => options(["--lease-dir=/l", `--${name}=${other}`])).toThrow(`--${name}`);
   }
 });
@@ -201,16 +221,40 @@ test("parseInvocation() takes the flags of the lease source Kubernetes, and what
   });
 });
 
-test("parseInvocation() takes flags that have no effect, and says so of each that is not at its default", () => {
-  const words = ["--lease-dir=/l", "-v=4", "--vmodule", "a=1", "--iptables-resync=5", "--subnet-lease-renew-margin=30"];
-  const invocation = parseInvocation(words, { FLANNELD_LOG_BACKTRACE_AT: "x" });
+test("parseInvocation() takes flags that have no effect, and says so of each once, also at its default", () => {
+  const words = ["--lease-dir=/l", "-v=4", "-v", "0", "--vmodule", "a=1", "--iptables-resync=5"];
+  const invocation = parseInvocation(words, {
+    FLANNELD_LOG_BACKTRACE_AT: "x",
+    FLANNELD_SUBNET_LEASE_RENEW_MARGIN: "60",
+  });
   expect(invocation).toMatchObject({ kind: "run", options: defaults });
   expect(invocation.kind === "run" ? invocation.notes.map((line) => line.split(":")[0]) : []).toEqual([
     "--v has no effect here",
     "--vmodule has no effect here",
-    "--subnet-lease-renew-margin has no effect here",
+    "--iptables-resync has no effect here",
+    "FLANNELD_SUBNET_LEASE_RENEW_MARGIN has no effect here",
     "FLANNELD_LOG_BACKTRACE_AT has no effect here",
   ]);
+});
+
+test("parseInvocation() goes on without what the environment has of another kind, and says so", () => {
+  const env = {
+    FLANNELD_V: "x",
+    FLANNELD_HEALTHZ_PORT: "many",
+    FLANNELD_IP_MASQ: "maybe",
+    FLANNELD_VERSION: "v0.28.9",
+  };
+  const invocation = parseInvocation(["--lease-dir=/l"], env);
+  expect(invocation).toEqual({
+    kind: "run",
+    options: defaults,
+    notes: [
+      'FLANNELD_HEALTHZ_PORT with value "many" is not used: it must be a whole number',
+      'FLANNELD_IP_MASQ with value "maybe" is not used: it must be true or false',
+      'FLANNELD_V with value "x" is not used: it must be a whole number',
+    ],
+  });
+  expect(parseInvocation(["--lease-dir=/l"], { FLANNELD_VERSION: "true", FLANNELD_HELP: "true" }).kind).toBe("run");
 });
 
 test("parseInvocation() prints the version or the help whatever else is given", () => {

@@ -5,6 +5,7 @@ import {
   chooseInterface,
   findUnchanged,
   type Host,
+  type InterfacePattern,
   type InterfaceRule,
   usableAddresses,
 } from "../../../src/daemon/interface.ts";
@@ -75,6 +76,10 @@ function host(
 
 const noRule: InterfaceRule = { interfaces: [], interfacePatterns: [], reach: undefined, publicIp: undefined };
 
+function patterns(...expressions: readonly RegExp[]): readonly InterfacePattern[] {
+  return expressions.map((regexp) => ({ text: regexp.source, regexp }));
+}
+
 /** The choice in short: `eth0 10.0.0.2`. */
 function chosen(rule: Partial<InterfaceRule>, where: Host = host()): string {
   const external = chooseInterface({ ...noRule, ...rule }, where);
@@ -98,27 +103,27 @@ test("chooseInterface() takes the interface that has the public IP, unless one i
 });
 
 test("chooseInterface() tries patterns after what is given outright: addresses of all interfaces, then names", () => {
-  expect(chosen({ interfacePatterns: [/^192\.168\./] })).toBe("eth1 192.168.1.3");
-  expect(chosen({ interfacePatterns: [/\.3$/] })).toBe("eth0 10.0.0.3");
-  expect(chosen({ interfacePatterns: [/^eth1$/] })).toBe("eth1 192.168.1.3");
-  expect(chosen({ interfacePatterns: [/^ens/, /^eth1$/, /^eth0$/] })).toBe("eth1 192.168.1.3");
-  expect(chosen({ interfacePatterns: [/eth1/], interfaces: ["gone0", "eth0"] })).toBe("eth0 10.0.0.2");
+  expect(chosen({ interfacePatterns: patterns(/^192\.168\./) })).toBe("eth1 192.168.1.3");
+  expect(chosen({ interfacePatterns: patterns(/\.3$/) })).toBe("eth0 10.0.0.3");
+  expect(chosen({ interfacePatterns: patterns(/^eth1$/) })).toBe("eth1 192.168.1.3");
+  expect(chosen({ interfacePatterns: patterns(/^ens/, /^eth1$/, /^eth0$/) })).toBe("eth1 192.168.1.3");
+  expect(chosen({ interfacePatterns: patterns(/eth1/), interfaces: ["gone0", "eth0"] })).toBe("eth0 10.0.0.2");
   // What names an interface without an address has found none.
-  expect(chosen({ interfacePatterns: [/^bare0$/, /^eth1$/] })).toBe("eth1 192.168.1.3");
+  expect(chosen({ interfacePatterns: patterns(/^bare0$/, /^eth1$/) })).toBe("eth1 192.168.1.3");
 });
 
 test("chooseInterface() tries last what packets to an address leave by, with the address that they would have", () => {
   const way = { ...defaultRoute(3), source: parseIp("192.168.1.3") };
   const rule = { reach: parseIp("8.8.8.8"), publicIp: parseIp("10.0.0.2") };
   expect(chosen(rule, host({ way }))).toBe("eth1 192.168.1.3");
-  expect(chosen({ ...rule, interfacePatterns: [/^nothing$/] }, host({ way }))).toBe("eth1 192.168.1.3");
+  expect(chosen({ ...rule, interfacePatterns: patterns(/^nothing$/) }, host({ way }))).toBe("eth1 192.168.1.3");
   expect(chosen({ ...rule, interfaces: ["eth0"] }, host({ way }))).toBe("eth0 10.0.0.2");
 });
 
 test.each<readonly [string, Partial<InterfaceRule>, Host, string]>([
   [
     "no match of a pattern",
-    { interfacePatterns: [/^ens/], reach: parseIp("8.8.8.8") },
+    { interfacePatterns: patterns(/^ens/), reach: parseIp("8.8.8.8") },
     host(),
     'nothing matches "^ens": there is lo (no address), eth0 (10.0.0.2, 10.0.0.3), eth1 (192.168.1.3), bare0 (no address); no route leads to 8.8.8.8',
   ],
@@ -174,4 +179,10 @@ test("findUnchanged() keeps a choice as long as the interface has its name and a
   expect(findUnchanged(external, host({ addresses: addresses.slice(2) }))).toBeUndefined();
   expect(findUnchanged({ ...external, name: "lan0" }, host())).toBeUndefined();
   expect(findUnchanged({ ...external, index: 9 }, host())).toBeUndefined();
+});
+
+test("chooseInterface() passes over an interface with the MTU 0, and names it", () => {
+  expect(() => chosen({ interfaces: ["eth0", "eth1"] }, host({ mtu: 0 }))).toThrow(
+    'Cannot choose the external interface: interface "eth0" has the MTU 0, which takes no packet; interface "eth1" has',
+  );
 });
