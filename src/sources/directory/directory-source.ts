@@ -26,6 +26,11 @@ const collectMs = 10;
  */
 const retryMs = 1000;
 
+/** What only a person can decide. */
+const awayHint =
+  "; this node has had a lease before, so they may only be away (moved, or not mounted): bring them back, or make" +
+  " that directory, empty, where there are none any more";
+
 /** What events have named since the last look; of each lease, whether it was last seen to be removed. */
 interface News {
   everything: boolean;
@@ -176,7 +181,8 @@ export class DirectoryLeaseSource implements LeaseSource {
     if (config !== undefined) {
       this.#problems.leases = this.#problemOf(() => {
         if (this.#mayMakeSubnets() && this.#files.makeSubnets()) this.#arm();
-        return this.#table.readAll(config);
+        const problem = this.#table.readAll(config);
+        return problem === undefined || !this.#mayBeAway() ? problem : `${problem}${awayHint}`;
       });
     }
     this.#update();
@@ -203,6 +209,11 @@ export class DirectoryLeaseSource implements LeaseSource {
     if (this.#problems.config !== undefined) return false;
     const { leases } = this.#table;
     return leases === undefined ? this.#isNew() : leases.size === 0;
+  }
+
+  /** True when no leases are there from the start although this node has had one. */
+  #mayBeAway(): boolean {
+    return this.#table.leases === undefined && this.#files.list() === undefined && !this.#isNew();
   }
 
   /** The result of a piece of work that says what is in its way. */

@@ -65,6 +65,22 @@ test("start() makes the directory of leases beside a configuration, with mode 07
   expect(await readdir(`${store.path}/subnets`)).toEqual(["10.244.7.0-24"]);
 });
 
+test("start() waits for leases that are away on a node that has had one, and says what to do", async () => {
+  await using store = await createDirectoryStore();
+  await store.writeConfig(usualConfig);
+  using source = new DirectoryLeaseSource(store.path, ignore, () => false);
+  source.start(ignore);
+  expect(source.state()).toEqual({
+    kind: "unknown",
+    reason:
+      `no directory "${store.path}/subnets"; this node has had a lease before, so they may only be away (moved, or not ` +
+      "mounted): bring them back, or make that directory, empty, where there are none any more",
+  });
+  expect(await readdir(store.path)).toEqual(["config"]);
+  await mkdir(`${store.path}/subnets`);
+  await waitUntil("it is known", () => source.state().kind === "known");
+});
+
 test("state() is the same object until something changes, and unchanged leases stay the same", async () => {
   await using store = await createDirectoryStore();
   await store.writeConfig(usualConfig);
