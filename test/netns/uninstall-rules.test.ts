@@ -56,7 +56,7 @@ await describeWith(needs, "tartan uninstall --rules", () => {
     expect((await podElements(host.netns)).join()).not.toContain("10.244.1.2");
     expect(await askMirror(outside, hostAddress[4], 9090)).toBe(`kept ${outsideAddress[4]}`);
     expect(await askMirror(kept.pod.netns, outsideAddress[4], 1)).toBe("");
-    expect(await uninstall(host, "--rules", "--all")).toContain("delete table inet tartan");
+    expect(await uninstall(host, "--rules", "--all")).toContain("removed table inet tartan\n");
     expect(await ruleset(host.netns)).not.toContain("tartan");
     expect((await readdir(host.directory.path, { recursive: true })).toSorted()).toEqual(files);
     expect(await uninstall(host, "--rules", "--all")).toBe("There are no rules of the plugins here.\n");

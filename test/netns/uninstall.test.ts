@@ -32,7 +32,8 @@ await describeWith(requirements, "tartan uninstall", () => {
     const { netns, subnetFile } = lone.node;
     expect(await ruleset(netns)).toContain("flannel-ipv4");
     const told = await uninstall(lone.node, place);
-    expect(told).toContain("flannel-ipv4");
+    expect(told).toContain("removed table ip flannel-ipv4\n");
+    expect(told).not.toContain("stop it");
     expect(told).toContain(`removed ${subnetFile}\n`);
     expect(await ruleset(netns)).toBe("");
     expect(await place.names()).toEqual([]);
@@ -61,8 +62,22 @@ await describeWith(requirements, "tartan uninstall", () => {
     await using place = await createInstallPlace();
     await lone.node.startReady();
     const { subnetFile } = lone.node;
-    expect(await uninstall(lone.node, place)).toMatch(/process \d+ is a flanneld of this node: \S+subnet.env stays\n/);
+    const told = await uninstall(lone.node, place);
+    expect(told).toMatch(/process \d+ is a flanneld of this node: \S+subnet.env stays\n/);
+    expect(told).toMatch(/warning: process \d+ brings its rules back: stop it first, then run this again\n/);
     expect(existsSync(subnetFile)).toBe(true);
+  });
+
+  test("says that it needs root, before it touches anything", async () => {
+    // The one capability lets it reach the executable, wherever that lies.
+    const nobody = ["setpriv", "--reuid=65534", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
+    for (const words of [[], ["--rules"]]) {
+      const { stdout, stderr } = await runCommand([...nobody, executablePath, "uninstall", ...words], { exitCode: 1 });
+      expect(stdout).toBe("");
+      expect(stderr).toBe(
+        "tartan uninstall: Cannot uninstall: it removes system files and rules in nf_tables, which only root may do\n",
+      );
+    }
   });
 
   test("knows no other word, and no file where only rules are to go", async () => {

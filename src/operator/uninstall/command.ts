@@ -19,6 +19,9 @@ export function uninstallCommand(args: readonly string[]): number {
     writeStream(standardStream.output, uninstallUsage);
     return 0;
   }
+  if (process.geteuid?.() !== 0) {
+    throw new Error("Cannot uninstall: it removes system files and rules in nf_tables, which only root may do");
+  }
   if (request.kind === "everything") {
     const { movedAway } = uninstallFiles(request, tell);
     removeState(request.stateDirectory);
@@ -41,8 +44,10 @@ function removeState(directory: string): void {
 /** Every flannel writes the same, and only at its start: one that runs would be without it until then. */
 function removeSubnetFile(path: string): void {
   const daemon = findDaemon();
-  if (daemon !== undefined) tell(`process ${daemon} is a ${daemonName} of this node: ${path} stays`);
-  else if (removeFile(path)) tell(`removed ${path}`);
+  if (daemon !== undefined) {
+    tell(`process ${daemon} is a ${daemonName} of this node: ${path} stays`);
+    tell(`warning: process ${daemon} brings its rules back: stop it first, then run this again`);
+  } else if (removeFile(path)) tell(`removed ${path}`);
 }
 
 /** The process that is a flannel daemon, ours or upstream's, in this network. */

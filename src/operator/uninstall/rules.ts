@@ -42,7 +42,7 @@ export function removeAllRules(): readonly string[] {
     { anyGeneration: true },
   );
   if (removed.length === 0) return ["There are no rules of the plugins here."];
-  return removed.map(({ text }) => `Done: ${text}.`);
+  return removed.map(({ text }) => `removed ${text.replace(/^delete /, "")}`);
 }
 
 /**
@@ -55,9 +55,15 @@ export function removeDaemonRules(): readonly string[] {
   using netfilter = new NetlinkSocket(NETLINK_NETFILTER);
   for (const family of families) {
     const outcome = applyFirewall(netfilter, { family, pods: undefined, masquerade: undefined, forward: false });
-    lines.push(...[...outcome.repaired, ...outcome.removed].map((text) => `Done: ${text}.`));
+    lines.push(...[...outcome.repaired, ...outcome.removed].map(removalText));
     failed.push(...outcome.failed);
   }
   if (failed.length > 0) throw new Error(`Cannot remove the daemon's rules: ${failed.join("; ")}`);
   return lines;
+}
+
+/** What was not as wanted is a thing that was not wanted at all, or says itself what was removed of it. */
+function removalText(problem: string): string {
+  const name = problem.replace(/ not wanted$/, "");
+  return name === problem ? problem : `removed ${name}`;
 }
