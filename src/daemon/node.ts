@@ -67,7 +67,7 @@ export class Node {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#ownLease = new OwnLease(parts.source, nodeMemory(parts.socket, parts.options.subnetFile), parts.log);
-    this.#settings = new SettingsFollower(parts.log);
+    this.#settings = new SettingsFollower(parts.source.configPath, parts.log);
     this.#reconciler = new Reconciler(parts.socket);
   }
 

@@ -23,11 +23,14 @@ export interface Settings {
  * since the pods have addresses of it; a restart takes the new one.
  */
 export class SettingsFollower {
+  readonly #path: string;
   readonly #log: Log;
   #seen: NetworkConfig | undefined;
   #settings: Settings | undefined;
 
-  constructor(log: Log) {
+  /** `path` is the configuration's file, for messages. */
+  constructor(path: string, log: Log) {
+    this.#path = path;
     this.#log = log;
   }
 
@@ -35,16 +38,24 @@ export class SettingsFollower {
   follow(config: NetworkConfig): Settings {
     const before = this.#settings;
     if (before !== undefined && this.#seen === config) return before;
-    const next = before === undefined ? readSettings(config) : this.#change(before, config);
+    const next = before === undefined ? this.#read(config) : this.#change(before, config);
     this.#seen = config;
     this.#settings = next;
     return next;
   }
 
+  #read(config: NetworkConfig): Settings {
+    try {
+      return readSettings(config);
+    } catch (error) {
+      throw new Error(`Cannot use the flannel config "${this.#path}"`, { cause: error });
+    }
+  }
+
   #change(before: Settings, config: NetworkConfig): Settings {
     let next: Settings;
     try {
-      next = readSettings(config);
+      next = this.#read(config);
     } catch (error) {
       this.#log.error(`${errorText(error)}; the last good configuration stays in force`);
       return before;

@@ -67,6 +67,8 @@ export type SourceState =
 export interface LeaseSource extends Disposable {
   /** For the log: `directory "/x"`. */
   readonly name: string;
+  /** The file that the configuration is read from, for messages. */
+  readonly configPath: string;
   /** What is known now. The object is never changed; as long as nothing changes it is the same one. */
   state(): SourceState;
   /** Starts to watch. `changed` is called, never from within a call of the source, after each change of `state()`. */

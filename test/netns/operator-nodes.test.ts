@@ -117,12 +117,18 @@ network 10.244.0.0/16, backend vxlan; 1 node, nothing is wrong
   });
 
   test("says what is wrong with a kubeconfig, an option, a file or a server", async () => {
+    const brokenConfig = await directory.write("broken.json", '{ "Network": ');
     const cases: readonly (readonly [readonly string[], number, string])[] = [
       [["--kubeconfig", "/nowhere"], 1, 'tartan nodes: Cannot use kubeconfig "/nowhere": there is no such file'],
       [
         ["--kubeconfig", adminConfig, "--net-config-path", "/nowhere"],
         1,
         'Cannot read the network: no file "/nowhere"',
+      ],
+      [
+        ["--kubeconfig", adminConfig, "--net-config-path", brokenConfig],
+        1,
+        `tartan nodes: Cannot use the flannel config "${brokenConfig}": `,
       ],
       [
         ["--kubeconfig", adminConfig, "--kube-annotation-prefix", "a/b/c"],

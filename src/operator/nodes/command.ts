@@ -59,8 +59,9 @@ async function listNodes(core: CoreV1Api, prefix: string): Promise<readonly Clus
 /** The network; undefined, and told, where it cannot be read: all but one check goes without it. */
 async function findConfig(core: CoreV1Api, options: NodesOptions): Promise<NetworkConfig | undefined> {
   const { netConfPath, namespace } = options;
-  const text = findText(netConfPath ?? usualNetConfPath);
-  if (text !== undefined) return parseNetworkConfig(text);
+  const path = netConfPath ?? usualNetConfPath;
+  const text = findText(path);
+  if (text !== undefined) return parseFile(path, text);
   if (netConfPath !== undefined) throw new Error(`Cannot read the network: no file "${netConfPath}"`);
   try {
     const { data } = await core.readNamespacedConfigMap({ namespace, name: configMapName });
@@ -70,6 +71,14 @@ async function findConfig(core: CoreV1Api, options: NodesOptions): Promise<Netwo
   } catch (error) {
     warn(`the network is not known, and no node compared with it: ${errorText(error)}`);
     return undefined;
+  }
+}
+
+function parseFile(path: string, text: string): NetworkConfig {
+  try {
+    return parseNetworkConfig(text);
+  } catch (error) {
+    throw new Error(`Cannot use the flannel config "${path}"`, { cause: error });
   }
 }
 

@@ -56,6 +56,7 @@ interface Problems {
  */
 export class DirectoryLeaseSource implements LeaseSource {
   readonly name: string;
+  readonly configPath: string;
   readonly #directory: string;
   readonly #files: LeaseFiles;
   readonly #config: ConfigFile;
@@ -79,6 +80,7 @@ export class DirectoryLeaseSource implements LeaseSource {
     this.name = `directory "${directory}"`;
     const reports = new FileReports(report);
     this.#files = new LeaseFiles(this.#directory);
+    this.configPath = this.#files.config;
     this.#config = new ConfigFile(this.#files.config, reports);
     this.#table = new LeaseTable(this.#files, reports);
   }

@@ -48,6 +48,7 @@ export interface KubeSourceOptions {
  */
 export class KubeLeaseSource implements LeaseSource {
   readonly name = "Kubernetes";
+  readonly configPath: string;
   readonly #options: KubeSourceOptions;
   readonly #api: KubeApi;
   readonly #nodes: NodeDecoder;
@@ -81,6 +82,7 @@ export class KubeLeaseSource implements LeaseSource {
     this.#api = new KubeApi(credentials);
     this.#nodes = new NodeDecoder(prefix);
     this.#table = new NodeTable(report);
+    this.configPath = options.netConfPath;
     this.#config = new NetConfFile(options.netConfPath, report);
     this.#keeper = new NodeKeeper(new NodeCache(stateDirectory, prefix), this.#table, { credentials, report });
     const patcher = { api: this.#api, nodes: this.#nodes, signal: this.#stop.signal };

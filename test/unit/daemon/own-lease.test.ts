@@ -29,6 +29,7 @@ function stateOf(...leases: readonly Lease[]): Extract<SourceState, { readonly k
 /** Gives a lease, and will publish nothing else of it. */
 const refusing: LeaseSource = {
   name: "the test",
+  configPath: "/config",
   state: () => stateOf(),
   start: () => undefined,
   acquire: (_, { attributes }) =>
