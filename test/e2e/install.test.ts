@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { copyFile, link, mkdir, readFile, symlink, unlink, writeFile } from "node:fs/promises";
 
 import packageJson from "../../package.json" with { type: "json" };
@@ -140,6 +141,19 @@ await describeWith(["executable"], "install-cni refuses", () => {
       expect(stderr).toContain(wanted);
       expect(await place.listing()).toEqual(before);
     }
+  });
+
+  test.each(refused)("a list that is %s, without making the directories", async (_claim, text) => {
+    await using place = await createInstallPlace();
+    await place.installList(text, [], { exitCode: 1 });
+    expect([place.binDirectory, place.netDirectory].filter((path) => existsSync(path))).toEqual([]);
+  });
+
+  test("the usual list where there is none, with the option that names another", async () => {
+    await using place = await createInstallPlace();
+    const words = [executablePath, "install-cni", "--bin-dir", place.binDirectory, "--net-dir", place.netDirectory];
+    const { stderr } = await runCommand(words, { exitCode: 1 });
+    expect(stderr).toContain("/etc/kube-flannel/cni-conf.json: no such file; --conflist FILE names another\n");
   });
 
   test("a list that is missing, a node that lacks something, a directory with a plugin's name, and changes nothing", async () => {

@@ -1,10 +1,10 @@
 import { versionLine } from "../../base/version.ts";
-import { findDirectoryFault } from "../../sys/entry.ts";
+import { findDirectoryFault, findEntry } from "../../sys/entry.ts";
 import { ensureDirectory, findText } from "../../sys/file.ts";
 import { listDirectory } from "../../sys/directory.ts";
 import { lockFile } from "../../sys/lock.ts";
 import { readPluginTypes } from "./conflist.ts";
-import { conflistName, executableName, programNames, savedName } from "./layout.ts";
+import { conflistName, defaultPlaces, executableName, programNames, savedName } from "./layout.ts";
 import { putList } from "./list.ts";
 import { nodeFaults, readNodeFacts } from "./node-checks.ts";
 import type { InstallOptions } from "./options.ts";
@@ -25,6 +25,8 @@ export function install(options: InstallOptions, tell: (line: string) => void): 
   const text = readConflist(options.conflist);
   const fault = options.part === "plugins" ? undefined : findDirectoryFault(options.netDirectory);
   if (fault !== undefined) throw new Error(`Cannot install into ${options.netDirectory}: ${fault}`);
+  // A refusal leaves no directory behind that was not there; in one that is there, the lock comes first.
+  if (findEntry(options.binDirectory) === undefined) checkPlugins(options, text, planPrograms(options));
   ensureDirectory(options.binDirectory, directoryMode);
   // Two installers at once would take each other's staged files; nothing is left of a lock on the directory itself.
   using lock = lockFile(options.binDirectory, directoryMode);
@@ -46,7 +48,10 @@ function checkNode(hostRoot: string | undefined, tell: (line: string) => void): 
 
 function readConflist(path: string): string {
   const text = findText(path);
-  if (text === undefined) throw new Error(`Cannot read the configuration list ${path}: no such file`);
+  if (text === undefined) {
+    const hint = path === defaultPlaces.conflist ? "; --conflist FILE names another" : "";
+    throw new Error(`Cannot read the configuration list ${path}: no such file${hint}`);
+  }
   return text;
 }
 
