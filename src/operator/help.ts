@@ -8,7 +8,7 @@ Commands:
   nodes      list a Kubernetes cluster's nodes, and what is wrong with them
   uninstall  take out of this node what an installation has put in
   version    print version and commit
-  help       print this
+  help       print this; "tartan help COMMAND", or "tartan COMMAND --help", prints a command's options
 
 Programs, called by these names through links or copies, or as "tartan NAME":
   flanneld   the daemon of a node

@@ -9,6 +9,9 @@ import { nodesCommand } from "./nodes/command.ts";
 import { uninstallCommand } from "./uninstall/command.ts";
 import { UsageError } from "./usage.ts";
 
+/** The commands with options of their own, which their own help lists. */
+const withHelp: readonly string[] = ["demo", "install-cni", "nodes", "uninstall"];
+
 /** Runs the command that the arguments name, the program's own name not among them. */
 export async function runCommand(args: readonly string[]): Promise<void> {
   const [command = "help", ...rest] = args;
@@ -39,10 +42,14 @@ async function commandExitCode(command: string, args: readonly string[]): Promis
       return 0;
     case "help":
     case "--help":
-    case "-h":
+    case "-h": {
+      const [first, ...rest] = args;
+      refuseArguments("help", rest);
+      if (first !== undefined && withHelp.includes(first)) return commandExitCode(first, ["--help"]);
       refuseArguments("help", args);
       writeStream(standardStream.output, helpText);
       return 0;
+    }
     default:
       throw new UsageError("", `unknown command "${command}"`);
   }
@@ -55,7 +62,6 @@ function refuseArguments(command: string, args: readonly string[]): void {
 
 /** Where to read on: all there is after an unknown command, the command's own help after an unknown option. */
 function usageHint(error: UsageError): string {
-  if (["demo", "install-cni", "nodes", "uninstall"].includes(error.command))
-    return `tartan ${error.command} --help prints its options\n`;
+  if (withHelp.includes(error.command)) return `tartan ${error.command} --help prints its options\n`;
   return `\n${helpText}`;
 }

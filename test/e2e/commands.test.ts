@@ -37,5 +37,16 @@ await describeWith(["executable"], "tartan", () => {
     const help = await runCommand([executablePath, "help"]);
     expect(help.stdout).toStartWith("Usage: tartan COMMAND");
     expect((await runCommand([executablePath])).stdout).toBe(help.stdout);
+    expect(help.stdout).toContain('"tartan COMMAND --help"');
+  });
+
+  test("help of a command is what the command prints itself; of another word there is none", async () => {
+    for (const command of ["demo", "nodes", "uninstall", "install-cni"]) {
+      const { stdout } = await runCommand([executablePath, "help", command]);
+      expect(stdout).toStartWith("Usage: ");
+      expect(stdout).toBe((await runCommand([executablePath, command, "--help"])).stdout);
+    }
+    const { stderr } = await runCommand([executablePath, "help", "deom"], { exitCode: 2 });
+    expect(stderr).toStartWith('tartan help: unknown argument "deom"\n');
   });
 });
