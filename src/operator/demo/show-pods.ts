@@ -47,7 +47,7 @@ export function showPodBridge(screen: Screen, pod: DemoPod): void {
   const lines = (listDirectory(directory) ?? [])
     .toSorted()
     .flatMap((name) => [`==> ${name} <==`, ...fileLines(readText(`${directory}/${name}`))]);
-  screen.block(space.name, `cd ${directory} && head *`, lines);
+  screen.block(space.name, `cd ${directory} && head $(ls -A)`, lines);
 }
 
 /** All pods. */
