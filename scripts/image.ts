@@ -6,35 +6,43 @@
  *     bun scripts/image.ts [--name=NAME] [--arch=amd64|arm64] [--libc6=VERSION]
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { build, commitName } from "../build.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { type Architecture, architectures } from "./image/architecture.ts";
+import { errorText } from "../src/base/error.ts";
+import type { Architecture } from "./image/architecture.ts";
 import { fetchBun } from "./image/bun-executable.ts";
 import { fetchLibc } from "./image/libc.ts";
 import { writeImage } from "./image/oci.ts";
+import { imageUsage, parseImageOptions } from "./image/options.ts";
 import type { TarEntry } from "./image/tar.ts";
 
 const root = `${import.meta.dir}/..`;
 
-const { values } = parseArgs({
-  options: {
-    name: { type: "string", default: `localhost/tartan:${packageJson.version}` },
-    arch: { type: "string" },
-    libc6: { type: "string" },
-  },
-});
-const chosen = architectures.filter(({ name }) => values.arch === undefined || name === values.arch);
-if (chosen.length === 0) throw new Error(`Cannot make an image for "${values.arch ?? ""}": wanted amd64 or arm64`);
-for (const architecture of chosen) await makeImage(architecture);
+const request = readRequest();
+if (request?.kind === "help") process.stdout.write(imageUsage);
+if (request?.kind === "make") for (const architecture of request.chosen) await makeImage(architecture, request);
 
-async function makeImage(architecture: Architecture): Promise<void> {
+/** Undefined, and told, for words that are not understood. */
+function readRequest(): ReturnType<typeof parseImageOptions> | undefined {
+  try {
+    return parseImageOptions(process.argv.slice(2), `localhost/tartan:${packageJson.version}`);
+  } catch (error) {
+    process.stderr.write(`npm run image: ${errorText(error)}\n\n${imageUsage}`);
+    process.exitCode = 2;
+    return undefined;
+  }
+}
+
+async function makeImage(
+  architecture: Architecture,
+  { name, libc6 }: { readonly name: string; readonly libc6: string | undefined },
+): Promise<void> {
   const outdir = `${root}/dist/${architecture.name}`;
   if (architecture.node === process.arch) build(outdir);
   else build(outdir, { target: architecture.bunTarget, executable: fetchBun(architecture, root) });
-  const libc = await fetchLibc(architecture, values.libc6);
+  const libc = await fetchLibc(architecture, libc6);
   const { archive, digest } = await writeImage({
-    name: values.name,
+    name,
     architecture: architecture.name,
     entrypoint: ["/opt/bin/flanneld"],
     labels: {
@@ -51,7 +59,7 @@ async function makeImage(architecture: Architecture): Promise<void> {
   writeFileSync(`${root}/${path}.new`, archive);
   renameSync(`${root}/${path}.new`, `${root}/${path}`);
   const size = (archive.length / 1e6).toFixed(1);
-  process.stdout.write(`${path}: ${values.name}, ${size} MB, libc6 ${libc.version}, ${digest}\n`);
+  process.stdout.write(`${path}: ${name}, ${size} MB, libc6 ${libc.version}, ${digest}\n`);
 }
 
 /** Where upstream's image has flanneld, so that manifests written for it find it. */
