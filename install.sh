@@ -29,7 +29,8 @@ Usage: install.sh [OPTION]...
   --conflist FILE      a CNI configuration list of your own
   --no-start           do not start the service
   --uninstall          take out all of it again; the lease directory stays
-  --purge              with --uninstall: the directory /var/lib/tartan goes as well
+  --purge              with --uninstall: the directory /var/lib/tartan goes as well, and in it the leases of all nodes that
+                       share it, running ones too
   --help               print this
 
 Settings are kept in /etc/tartan/flanneld.env. An option changes its own and leaves all others, those added by hand as well;
