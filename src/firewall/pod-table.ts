@@ -39,7 +39,8 @@ export interface TablePart {
   readonly chains: readonly PodChain[];
 }
 
-const comment = "tartan: host ports and masquerade of pods";
+/** Of both tables: `inet tartan`, and `bridge tartan` of the MAC check. */
+const comment = "tartan: what the CNI plugins keep for pods";
 
 /**
  * The requests that make of a part what is missing; all of them are harmless where nothing is. The kernel changes no
