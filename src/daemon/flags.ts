@@ -64,7 +64,12 @@ export async function usageText(): Promise<string> {
     meta: { name: "flanneld", description: "flannel's daemon" },
     args: workingFlags(),
   });
-  return `${Bun.stripANSI(usage).replaceAll(/ +$/gm, "").trimEnd()}\n\nEach flag is also read from the environment: --subnet-file is FLANNELD_SUBNET_FILE.`;
+  const idle = Object.entries(flagTable).flatMap(([name, spec]) => (spec.idle === undefined ? [] : [`--${name}`]));
+  return [
+    Bun.stripANSI(usage).replaceAll(/ +$/gm, "").trimEnd(),
+    "Each flag is also read from the environment: --subnet-file is FLANNELD_SUBNET_FILE.",
+    `Taken as flannel's, without effect here: ${idle.join(", ")}.`,
+  ].join("\n\n");
 }
 
 /** Written `--name=value`: citty drops `-name value` without an error. */

@@ -265,11 +265,13 @@ test("parseInvocation() prints the version or the help whatever else is given", 
   expect(parseInvocation(["--ip-masq", "-help"], {})).toEqual({ kind: "help" });
 });
 
-test("usageText() lists the flags that work, and only those", async () => {
+test("usageText() lists the flags that work, and only those; it names those without effect", async () => {
   const text = await usageText();
+  const last = text.slice(text.lastIndexOf("\n"));
   for (const [name, { missing, idle }] of Object.entries(flagTable)) {
     const listed = missing === undefined && idle === undefined;
     expect({ name, listed: new RegExp(`--${name}[ =\n]`).test(text) }).toEqual({ name, listed });
+    expect({ name, named: last.includes(`--${name}`) }).toEqual({ name, named: idle !== undefined });
   }
   expect(text).not.toMatch(/ $|--no-/m);
 });
