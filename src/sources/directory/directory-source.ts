@@ -28,7 +28,7 @@ const retryMs = 1000;
 
 /** What only a person can decide. */
 const awayHint =
-  "; this node has had a lease before, so they may only be away (moved, or not mounted): bring them back, or make" +
+  "; this node has had a lease before, so its leases may only be away (moved, or not mounted): bring them back, or make" +
   " that directory, empty, where there are none any more";
 
 /** What events have named since the last look; of each lease, whether it was last seen to be removed. */

@@ -73,8 +73,8 @@ test("start() waits for leases that are away on a node that has had one, and say
   expect(source.state()).toEqual({
     kind: "unknown",
     reason:
-      `no directory "${store.path}/subnets"; this node has had a lease before, so they may only be away (moved, or not ` +
-      "mounted): bring them back, or make that directory, empty, where there are none any more",
+      `no directory "${store.path}/subnets"; this node has had a lease before, so its leases may only be away (moved, or ` +
+      "not mounted): bring them back, or make that directory, empty, where there are none any more",
   });
   expect(await readdir(store.path)).toEqual(["config"]);
   await mkdir(`${store.path}/subnets`);
