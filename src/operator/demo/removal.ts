@@ -9,13 +9,13 @@ import { daemonArgv } from "./node.ts";
 import { listNetnsNames, netnsName, type Place } from "./place.ts";
 import { nodePlans } from "./plan.ts";
 
-/** How long a daemon may take to end after SIGTERM, and then to be gone after SIGKILL. */
+/** How long a program may take to end after SIGTERM, and then to be gone after SIGKILL. */
 const patienceMilliseconds = { SIGTERM: 3000, SIGKILL: 2000 } as const;
 
 /** Removes a demo and makes sure that it is gone; every step is tried. Throws an Error that names what is left. */
 export async function removeDemo(place: Place): Promise<void> {
   const problems: string[] = [];
-  await tried(problems, () => endDaemons(place));
+  await tried(problems, () => endPrograms(place));
   for (const name of listNetnsNames(place)) await tried(problems, () => void removeNetns(name));
   await tried(problems, () => removeTree(place.directory));
   problems.push(...leftovers(place).map((left) => `${left} is still there`));
@@ -24,7 +24,7 @@ export async function removeDemo(place: Place): Promise<void> {
 
 /** What there is of a demo, as lines for people; none when it is gone. */
 export function leftovers(place: Place): readonly string[] {
-  const processes = findDaemons(place).map((pid) => `process ${pid}`);
+  const processes = findPrograms(place).map((pid) => `process ${pid}`);
   const namespaces = listNetnsNames(place).map((name) => netnsPath(name));
   return [...processes, ...namespaces, ...(listDirectory(place.directory) === undefined ? [] : [place.directory])];
 }
@@ -37,29 +37,35 @@ async function tried(problems: string[], step: () => void | Promise<void>): Prom
   }
 }
 
-async function endDaemons(place: Place): Promise<void> {
+async function endPrograms(place: Place): Promise<void> {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const deadline = Date.now() + patienceMilliseconds[signal];
-    for (const pid of findDaemons(place)) signalIfThere(pid, signal);
-    while (findDaemons(place).length > 0 && Date.now() < deadline) await Bun.sleep(5);
+    for (const pid of findPrograms(place)) signalIfThere(pid, signal);
+    while (findPrograms(place).length > 0 && Date.now() < deadline) await Bun.sleep(5);
   }
 }
 
 /**
- * The demo's daemons, told from any other process by their whole command line, which carries the ID, and by the
- * namespace they are in; a process id kept in a file could be another's by now.
+ * The demo's daemons, and the plugins that a demo which was killed had started: told from any other process by their
+ * command line, which carries the ID, and by the namespace they are in; a process id kept in a file could be another's
+ * by now.
  */
-function findDaemons(place: Place): readonly number[] {
+function findPrograms(place: Place): readonly number[] {
   const processes = listProcesses();
   return nodePlans().flatMap(({ name }) => {
-    const wanted = daemonArgv(place, name).join("\0");
+    const daemon = daemonArgv(place, name).join("\0");
     const identity = findIdentity(netnsPath(netnsName(place, name)));
     // Where the namespace has lost its name, only the command line is left to tell by.
     return processes
-      .filter((process) => process.argv.join("\0") === wanted)
+      .filter(({ argv }) => argv.join("\0") === daemon || isPlugin(place, argv))
       .map((process) => process.pid)
       .filter((pid) => identity === undefined || findNetnsIdentityOf(pid) === identity);
   });
+}
+
+/** A plugin has no arguments. */
+function isPlugin({ programs }: Place, argv: readonly string[]): boolean {
+  return argv.length === 1 && argv[0]?.startsWith(`${programs}/`) === true;
 }
 
 function findIdentity(path: string): string | undefined {
