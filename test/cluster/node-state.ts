@@ -16,13 +16,14 @@ export interface ResultFile {
   readonly sandbox: string;
 }
 
-/** The runtime's files about the pods of a node. */
+/** The runtime's files about the pods of a node; one that it is writing just now is empty (libcni, os.WriteFile). */
 export async function listResults(node: RealNode): Promise<readonly ResultFile[]> {
   const directory = "var/lib/cni/results";
   const results: ResultFile[] = [];
   for (const file of await node.list(directory)) {
     if (!file.startsWith("cbr0-")) continue;
-    results.push(decodeResult(file, new Decoder(parseJson(await node.read(`${directory}/${file}`)))));
+    const text = await node.read(`${directory}/${file}`);
+    if (text !== "") results.push(decodeResult(file, new Decoder(parseJson(text))));
   }
   return results;
 }

@@ -120,7 +120,7 @@ async function expectNoHarm(
   let runs = 0;
   let refused = 0;
   const failures = await runLanes(network, all, async (host, item) => {
-    const problems = await untilMet(async () => {
+    const problems = await untilMet(item.point, async () => {
       const run = await failAt(host, situation, item);
       runs++;
       if (run.met && run.exitCode !== 0) refused++;

@@ -44,7 +44,7 @@ await describeWith(
           const points = await choosePoints(network, situation);
           let runs = 0;
           const failures = await runLanes(network, points, async (host, point) => {
-            const problems = await untilMet(() => {
+            const problems = await untilMet(point, () => {
               runs++;
               return killAt(host, situation, point);
             });
@@ -65,7 +65,7 @@ await describeWith(
           const own = (await choosePoints(network, "ADD")).filter((point) => point.own);
           const points = own.filter((_point, index) => everything || index % collectStep === 0);
           const failures = await runLanes(network, points, async (host, point) => {
-            const problems = await untilMet(() => killAndCollect(host, point));
+            const problems = await untilMet(point, () => killAndCollect(host, point));
             return problems.map((problem) => `ADD killed at ${describePoint(point)}: ${problem}`);
           });
           report(`${network.name}, ADD, then GC: ${points.length} points, ${failures.length} failures`);
