@@ -3,10 +3,11 @@ import { expect, test } from "bun:test";
 import type { JsonObject } from "../../src/base/decode.ts";
 import { type CniHost, createCniHost } from "../helpers/cni-host.ts";
 import { createExecutableDirectory } from "../helpers/executable.ts";
-import { createNetns } from "../helpers/netns.ts";
+import { createNetns, type TestNetns } from "../helpers/netns.ts";
 import { describeWith } from "../helpers/require.ts";
 import { expectSameness, type SamenessOptions } from "../helpers/sameness.ts";
 import { createUpstreamDirectory } from "../helpers/upstream.ts";
+import { waitUntil } from "../helpers/wait-until.ts";
 
 const needed = ["root", "executable", "tool:nft", "link:veth", "link:bridge", "peer:cni-plugins"] as const;
 
@@ -158,9 +159,7 @@ function testSetting({ claim, members, ipam, ...options }: Setting): void {
 async function reachesOutside(plugins: string, members: JsonObject): Promise<boolean> {
   await using host = await createCniHost(plugins);
   await using outside = await createNetns({ loopbackUp: true });
-  await connect(host, outside.name);
-  await outside.ip("addr", "add", "192.0.2.2/24", "dev", "eth0");
-  await outside.ip("link", "set", "eth0", "up");
+  await connect(host, outside);
   const pod = await host.addPod();
   const config = host.bridgeConfig({ cniVersion: "1.0.0", ...members });
   await host.add(config, { pod });
@@ -169,13 +168,18 @@ async function reachesOutside(plugins: string, members: JsonObject): Promise<boo
   return answered;
 }
 
-async function connect({ netns }: CniHost, outside: string): Promise<void> {
-  await netns.ip("link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", outside);
+/** A pair drops what is sent in its first moments: the kernel tells of a carrier up to a second late (link_watch.c). */
+async function connect({ netns }: CniHost, outside: TestNetns): Promise<void> {
+  await netns.ip("link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", outside.name);
   await netns.ip("addr", "add", "192.0.2.1/24", "dev", "up0");
   await netns.ip("link", "set", "up0", "up");
+  await outside.ip("addr", "add", "192.0.2.2/24", "dev", "eth0");
+  await outside.ip("link", "set", "eth0", "up");
+  await waitUntil("the outside answers the host", () => canPing(netns, "192.0.2.2"));
 }
 
-async function canPing(netns: { run: CniHost["netns"]["run"] }, address: string): Promise<boolean> {
-  const { exitCode } = await netns.run(["ping", "-c", "2", "-i", "0.2", "-w", "1", "-q", address], { exitCode: "any" });
+/** Sends until one is answered, for at most two seconds. */
+async function canPing(netns: Pick<TestNetns, "run">, address: string): Promise<boolean> {
+  const { exitCode } = await netns.run(["ping", "-c", "1", "-i", "0.2", "-w", "2", "-q", address], { exitCode: "any" });
   return exitCode === 0;
 }
