@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { createFaultHost, findErrorText, findResultAddress } from "../faults/host.ts";
 import type { FaultHost, Outcome } from "../faults/host.ts";
-import { everything, report } from "../faults/lanes.ts";
+import { everything, faultTimeoutMs, report } from "../faults/lanes.ts";
 import { TestPod } from "../helpers/cni-host.ts";
 import { createNetns } from "../helpers/netns.ts";
 import { describeWith } from "../helpers/require.ts";
@@ -15,7 +15,6 @@ const atOnce = 16;
 /** The latest kill, as a multiple of what a call takes on this machine at this time: so a kill meets it anywhere on its way. */
 const latestKill = 1.5;
 const killShare = 0.5;
-const timeoutMs = 600_000;
 
 /** The hosts of a /24 but for the gateway. */
 const poolSize = 253;
@@ -37,7 +36,7 @@ await describeWith(["root", "executable", "tool:nft", "link:veth", "link:bridge"
       expect(churn.kills).toBeGreaterThan(podCount / 10);
       expect(churn.adds).toBeGreaterThan(podCount / 4);
     },
-    timeoutMs,
+    faultTimeoutMs,
   );
 
   test(
@@ -70,7 +69,7 @@ await describeWith(["root", "executable", "tool:nft", "link:veth", "link:bridge"
       expect(failures).toEqual([]);
       expect(await host.strays()).toEqual([]);
     },
-    timeoutMs,
+    faultTimeoutMs,
   );
 });
 

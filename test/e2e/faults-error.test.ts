@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 
 import { createFaultHost } from "../faults/host.ts";
 import type { FaultHost } from "../faults/host.ts";
-import { everything, report, runLanes } from "../faults/lanes.ts";
+import { everything, faultTimeoutMs, report, runLanes } from "../faults/lanes.ts";
 import {
   cases,
   listPoints,
@@ -40,8 +40,6 @@ const otherCalls = new Set(
     " ",
   ),
 );
-
-const timeoutMs = 600_000;
 
 /** Of the calls in other networks than the first every so many-th, unless everything is asked for. */
 const otherStep = 5;
@@ -94,13 +92,13 @@ await describeWith(
       test(
         `${network.name}, ${situation}, ENOSPC, EIO or EROFS at a file: a CNI error with nothing left, or no harm`,
         () => expectNoHarm(network, situation, fileCalls, ["ENOSPC", "EIO", "EROFS"]),
-        timeoutMs,
+        faultTimeoutMs,
       );
 
       test(
         `${network.name}, ${situation}, a netlink request refused or its answer lost: a CNI error with nothing left, or no harm`,
         () => expectNoHarm(network, situation, netlinkCalls, ["EPERM", "ENOBUFS"]),
-        timeoutMs,
+        faultTimeoutMs,
       );
     }
   },

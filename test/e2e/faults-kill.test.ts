@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 
 import { createFaultHost } from "../faults/host.ts";
-import { everything, report, runLanes } from "../faults/lanes.ts";
+import { everything, faultTimeoutMs, report, runLanes } from "../faults/lanes.ts";
 import {
   cases,
   listPoints,
@@ -29,7 +29,6 @@ const collectStep = 3;
 const otherStep = 5;
 /** After every so many-th call of a name the next pod is looked at closely, unless everything is asked for. */
 const lookStep = 5;
-const timeoutMs = 600_000;
 /** Calls of our own code: fewer were no ADD and no DEL. */
 const ownAtLeast = 50;
 
@@ -54,7 +53,7 @@ await describeWith(
           report(`${name}: ${points.length} points, ${runs} runs, ${failures.length} failures`);
           expect(failures).toEqual([]);
         },
-        timeoutMs,
+        faultTimeoutMs,
       );
     }
 
@@ -71,7 +70,7 @@ await describeWith(
           report(`${network.name}, ADD, then GC: ${points.length} points, ${failures.length} failures`);
           expect(failures).toEqual([]);
         },
-        timeoutMs,
+        faultTimeoutMs,
       );
     }
   },

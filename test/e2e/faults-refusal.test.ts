@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 
 import { createFaultHost, findErrorText } from "../faults/host.ts";
 import type { FaultHost, Outcome } from "../faults/host.ts";
-import { report } from "../faults/lanes.ts";
+import { faultTimeoutMs, report } from "../faults/lanes.ts";
 import { type FaultNetwork, dualNetwork, fusedNetwork, stockNetwork } from "../faults/networks.ts";
 import { isForgeable, parseRequests, refusalWords, sendTraceWords } from "../faults/refusal.ts";
 import type { RequestPoint } from "../faults/refusal.ts";
@@ -13,7 +13,6 @@ import { createNetns } from "../helpers/netns.ts";
 import { describeWith } from "../helpers/require.ts";
 
 const laneCount = 6;
-const timeoutMs = 600_000;
 
 /** Of the requests in other networks than the first every so many-th, unless everything is asked for. */
 const otherStep = 6;
@@ -51,7 +50,7 @@ await describeWith(
           expect(failures).toBeGreaterThan(0);
           report(`${network.name}, ADD: ${points.length} requests refused, ${failures} to the end`);
         },
-        timeoutMs,
+        faultTimeoutMs,
       );
 
       test(
@@ -69,7 +68,7 @@ await describeWith(
           });
           report(`${network.name}, DEL: ${points.length} requests refused`);
         },
-        timeoutMs,
+        faultTimeoutMs,
       );
     }
   },

@@ -8,6 +8,9 @@ const laneCount = 2;
 /** True in `npm run faults`: every point, every pod. `npm test` takes what a minute allows. */
 export const everything: boolean = process.env["TARTAN_FAULTS"] === "all";
 
+/** How long one test of faults may take, in milliseconds: with everything, thousands of starts. */
+export const faultTimeoutMs: number = everything ? 3_600_000 : 600_000;
+
 /** Does the work for every item, on some hosts of a network side by side, and returns what failed. */
 export async function runLanes<T>(
   network: FaultNetwork,

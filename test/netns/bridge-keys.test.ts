@@ -67,7 +67,7 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge k
     const config = host.bridgeConfig({ portIsolation: true });
     await host.add(config, { pod: first });
     await host.add(config, { pod: second });
-    await second.netns.run(["ping", "-c", "1", "-W", "1", "10.244.1.1"]);
+    await second.netns.run(["ping", "-c", "1", "-w", "5", "10.244.1.1"]);
     const ping = await second.netns.run(["ping", "-c", "1", "-W", "1", "10.244.1.2"], { exitCode: "any" });
     expect(ping.exitCode).toBe(1);
   });

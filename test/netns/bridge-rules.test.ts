@@ -11,7 +11,7 @@ const podNetwork = { 4: "10.244.1.", 6: "fd00:10:244:1::" } as const;
 
 /** The pods' neighbours can be reached only through the host: it forwards, and knows the pods. */
 async function pingWorks(place: PortHost, pod: Awaited<ReturnType<typeof addDualPod>>["pod"]): Promise<boolean> {
-  const { exitCode } = await pod.netns.run(["ping", "-c", "1", "-W", "1", "10.244.1.1"], { exitCode: "any" });
+  const { exitCode } = await pod.netns.run(["ping", "-c", "1", "-w", "2", "10.244.1.1"], { exitCode: "any" });
   await place.host.netns.run(["true"]);
   return exitCode === 0;
 }

@@ -68,8 +68,8 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     const second = await host.addPod();
     await host.add(host.bridgeConfig(), { pod: first });
     await host.add(host.bridgeConfig(), { pod: second });
-    await second.netns.run(["ping", "-c", "1", "-W", "1", "10.244.1.2"]);
-    await second.netns.run(["ping", "-c", "1", "-W", "1", "10.244.1.1"]);
+    await second.netns.run(["ping", "-c", "1", "-w", "5", "10.244.1.2"]);
+    await second.netns.run(["ping", "-c", "1", "-w", "5", "10.244.1.1"]);
   });
 
   test("ADD announces the pod's address to pods that remember another MAC address for it", async () => {
@@ -94,7 +94,7 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "bridge",
     const config = host.bridgeConfig({ ipam: host.ipamConfig({ ranges, routes: [{ dst: "fd00:10:244::/56" }] }) });
     const reply = await host.add(config, { pod });
     expect(resultAddresses(reply)).toEqual(["10.244.1.2/24", "fd00:10:244:1::2/64"]);
-    await pod.netns.run(["ping", "-c", "1", "-W", "1", "fd00:10:244:1::1"]);
+    await pod.netns.run(["ping", "-c", "1", "-w", "5", "fd00:10:244:1::1"]);
     const defaults = (await listRoutes(pod.netns)).filter((route) => route.destination === "default");
     expect(defaults.map((route) => route.gateway)).toEqual(["10.244.1.1", "fd00:10:244:1::1"]);
     await host.delete(config, { pod });
