@@ -18,6 +18,8 @@ export interface TlsAsker {
   readonly name: string;
   /** The name in the metadata of the answer. Rejects where there is none to be trusted. */
   ask(endpoint: Endpoint): Promise<string>;
+  /** What a server is to answer, so that there is a name; the usual one is an empty list. */
+  readonly answer?: Answer;
 }
 
 /** The token that an asker sends. */
@@ -75,7 +77,7 @@ export function helloAnswer(...[, connection]: Parameters<Answer>): void {
 }
 
 /** Makes the tests of one way of asking. */
-export function testTls({ name, ...asker }: TlsAsker, parties: TlsParties): void {
+export function testTls({ name, answer = helloAnswer, ...asker }: TlsAsker, parties: TlsParties): void {
   const { authority, foreign, good, misnamed, expired, alone, client, stranger } = parties;
 
   function askFor(server: TlsServer, changes: TlsChanges = {}): Promise<string> {
@@ -83,7 +85,7 @@ export function testTls({ name, ...asker }: TlsAsker, parties: TlsParties): void
   }
 
   test(`${name} talks to a server whose certificate the authority has signed for its address, or for the name asked for`, async () => {
-    using server = new TlsServer(helloAnswer, good);
+    using server = new TlsServer(answer, good);
     expect(await askFor(server)).toBe("hello");
     expect(await askFor(server, { serverName: "kubernetes" })).toBe("hello");
     expect(await askFor(server, { ca: `${foreign.own.cert}${authority.own.cert}` })).toBe("hello");
@@ -106,7 +108,7 @@ export function testTls({ name, ...asker }: TlsAsker, parties: TlsParties): void
       "ERR_TLS_CERT_ALTNAME_INVALID",
     ],
   ])(`${name} sends nothing where the certificate is %s`, async (_, certificate, changes, code) => {
-    using server = new TlsServer(helloAnswer, certificate);
+    using server = new TlsServer(answer, certificate);
     const error = await rejection(askFor(server, changes));
     expect(errorText(error)).toContain(`Cannot talk to 127.0.0.1:${server.port}: its certificate is not accepted`);
     expect(error).toMatchObject({ cause: { code } });
@@ -114,7 +116,7 @@ export function testTls({ name, ...asker }: TlsAsker, parties: TlsParties): void
   });
 
   test(`${name} trusts whom SSL_CERT_FILE names where no authority is given, and only then`, async () => {
-    using server = new TlsServer(helloAnswer, good);
+    using server = new TlsServer(answer, good);
     await withEnvironment({ SSL_CERT_FILE: authority.own.certPath }, async () => {
       expect(await askFor(server, { ca: undefined })).toBe("hello");
       await rejection(askFor(server, { ca: foreign.own.cert }));
@@ -123,8 +125,8 @@ export function testTls({ name, ...asker }: TlsAsker, parties: TlsParties): void
   });
 
   test(`${name} checks whatever the environment says, and takes no proxy from it`, async () => {
-    using server = new TlsServer(helloAnswer, good);
-    using wrong = new TlsServer(helloAnswer, misnamed);
+    using server = new TlsServer(answer, good);
+    using wrong = new TlsServer(answer, misnamed);
     const proxy = "http://127.0.0.1:1";
     const proxies = { HTTPS_PROXY: proxy, https_proxy: proxy, HTTP_PROXY: proxy, ALL_PROXY: proxy };
     await withEnvironment({ NODE_TLS_REJECT_UNAUTHORIZED: "0", ...proxies }, async () => {
@@ -136,8 +138,8 @@ export function testTls({ name, ...asker }: TlsAsker, parties: TlsParties): void
   });
 
   test(`${name} checks again after it was told not to, and after a good connection`, async () => {
-    using server = new TlsServer(helloAnswer, misnamed);
-    using other = new TlsServer(helloAnswer, good);
+    using server = new TlsServer(answer, misnamed);
+    using other = new TlsServer(answer, good);
     expect(await askFor(other)).toBe("hello");
     expect(await askFor(server, { verify: false, ca: undefined })).toBe("hello");
     expect(errorText(await rejection(askFor(server)))).toContain("its certificate is not accepted");
@@ -145,7 +147,7 @@ export function testTls({ name, ...asker }: TlsAsker, parties: TlsParties): void
   });
 
   test(`${name} shows its own certificate, is refused without one or with a stranger's, and shows it to nobody else`, async () => {
-    using server = new TlsServer(helloAnswer, good, authority.own.cert);
+    using server = new TlsServer(answer, good, authority.own.cert);
     expect(await askFor(server, { cert: client.cert, key: client.key })).toBe("hello");
     await rejection(askFor(server));
     await rejection(askFor(server, { cert: stranger.cert, key: stranger.key }));

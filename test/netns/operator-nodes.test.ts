@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { type ApiServer, createApiServer, flannelToken } from "../helpers/api-server.ts";
+import { BackgroundProcess } from "../helpers/background.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { type CommandResult, runCommand } from "../helpers/command.ts";
 import { executablePath } from "../helpers/executable.ts";
@@ -101,6 +102,35 @@ network 10.244.0.0/16, backend vxlan; 1 node, nothing is wrong
     await Promise.all(names.map((name) => store.deleteNode(name)));
   });
 
+  test("with --watch tells what changes, also what has changed while the API server was away", async () => {
+    const lease = store.annotationsOf(leaseText("192.168.1.4"));
+    const annotations = { ...lease, "flannel.alpha.coreos.com/backend-data": data("5a:00:00:00:00:04") };
+    await using watching = new BackgroundProcess([executablePath, "nodes", "--kubeconfig", adminConfig, "--watch"]);
+    await watching.waitUntil("the nodes are listed", () => watching.stdout.includes("something is wrong with 3\n"));
+    await store.createNode("node4", "10.244.4.0/24", annotations);
+    await told(
+      "node4: added, POD CIDR 10.244.4.0/24, PUBLIC IP 192.168.1.4, BACKEND vxlan, DATA VNI 1, 5a:00:00:00:00:04",
+    );
+    await server.stop("SIGKILL");
+    await watching.waitUntil("the end is told", () =>
+      watching.stderr.includes("; what has changed is asked for again in"),
+    );
+    await server.start();
+    await store.deleteNode("node4");
+    await told("node4: removed");
+    await store.createNode("node5", "");
+    await told("node5: no pod CIDR is assigned to it; kube-controller-manager does that");
+    await store.deleteNode("node5");
+    await told("node5: removed");
+    const lines = watching.stdout.slice(watching.stdout.indexOf("with 3\n") + 7);
+    expect(lines).toMatch(/^(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ node[45]: .+\n)+$/);
+    expect(lines.match(/node4: removed/g)).toHaveLength(1);
+
+    async function told(text: string): Promise<void> {
+      await watching.waitUntil(`"${text}" is told`, () => watching.stdout.includes(`Z ${text}\n`), 40_000);
+    }
+  });
+
   test("takes nobody else for the API server, whatever its environment says", async () => {
     const foreign = await createAuthority(directory, "foreign");
     const config = await kubeconfig({ token: flannelToken }, { "certificate-authority": foreign.own.certPath });
@@ -135,7 +165,7 @@ network 10.244.0.0/16, backend vxlan; 1 node, nothing is wrong
         1,
         "prefix can contain at most single slash",
       ],
-      [["--watch"], 2, 'tartan nodes: unknown option "--watch"\ntartan nodes --help prints its options'],
+      [["--follow"], 2, 'tartan nodes: unknown option "--follow"\ntartan nodes --help prints its options'],
     ];
     for (const [words, exitCode, message] of cases) {
       const { stderr, stdout } = await runCommand([executablePath, "nodes", ...words], { exitCode });

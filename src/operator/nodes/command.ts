@@ -3,7 +3,7 @@ import { type NetworkConfig, parseNetworkConfig } from "../../lease/network-conf
 import { parseAnnotationPrefix } from "../../sources/kube/annotations.ts";
 import { KubeApi } from "../../sources/kube/api.ts";
 import { chooseCredentials } from "../../sources/kube/choose-credentials.ts";
-import type { CoreV1Api } from "../../sources/kube/client.ts";
+import type { CoreV1Api, V1Node } from "../../sources/kube/client.ts";
 import { findText } from "../../sys/file.ts";
 import { standardStream, writeError, writeStream } from "../../sys/output.ts";
 import {
@@ -14,11 +14,12 @@ import {
   parseNodesOptions,
   usualNetConfPath,
 } from "./options.ts";
-import { type ClusterNode, readNode } from "./node.ts";
+import { changeLines, type Picture } from "./changes.ts";
+import { type Client, type NodesFollower, NodesFollowing } from "./follow.ts";
+import { listNodes } from "./list.ts";
+import { readNode } from "./node.ts";
 import { findTroubles } from "./troubles.ts";
 import { overviewText } from "./overview.ts";
-
-const pageSize = 500;
 
 /** `tartan nodes`; returns the exit code. Rejects with a UsageError, or an Error that says why nodes cannot be listed. */
 export async function nodesCommand(args: readonly string[]): Promise<number> {
@@ -28,32 +29,60 @@ export async function nodesCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   const prefix = parseAnnotationPrefix(request.annotationPrefix);
-  const core = await connect(request.kubeconfigFile);
-  const config = await findConfig(core, request);
-  const nodes = await listNodes(core, prefix);
-  const troubles = findTroubles(nodes, { config, prefix });
-  writeStream(standardStream.output, overviewText({ nodes, config, troubles }));
-  return troubles.size === 0 ? 0 : 1;
+  const { signal } = new AbortController();
+  const client = await connect(request.kubeconfigFile, signal);
+  const config = await findConfig(client.core, request);
+  if (request.watch) return await new NodesFollowing(client, new Screen({ config, prefix }), signal).run();
+  const { items } = await listNodes(client.core);
+  const picture = readPicture(items, { config, prefix });
+  writeStream(standardStream.output, overviewText({ ...picture, config }));
+  return picture.troubles.size === 0 ? 0 : 1;
 }
 
 /** The library is loaded here, so that no other command waits for it. */
-async function connect(kubeconfigFile: string): Promise<CoreV1Api> {
+async function connect(kubeconfigFile: string, signal: AbortSignal): Promise<Client> {
   const { openCoreApi, readKubeconfig } = await import("../../sources/kube/client.ts");
   const credentials = chooseCredentials({ apiUrl: "", kubeconfigFile, env: process.env, readKubeconfig, report: warn });
-  return openCoreApi(new KubeApi(credentials), new AbortController().signal);
+  const api = new KubeApi(credentials);
+  return { api, core: openCoreApi(api, signal) };
 }
 
-async function listNodes(core: CoreV1Api, prefix: string): Promise<readonly ClusterNode[]> {
-  const nodes: ClusterNode[] = [];
-  let next: string | undefined;
-  do {
-    const page = await core.listNode({ limit: pageSize, ...(next === undefined ? {} : { _continue: next }) });
-    if (page.kind !== "NodeList") throw new Error("Cannot list nodes: the server's answer is no list of nodes");
-    nodes.push(...page.items.map((node) => readNode(node, prefix)));
-    // oxlint-disable-next-line no-underscore-dangle -- what the library makes of `continue`
-    next = page.metadata?._continue;
-  } while (next !== undefined && next !== "");
-  return nodes;
+/** What objects are read and compared with. */
+interface Reading {
+  readonly config: NetworkConfig | undefined;
+  readonly prefix: string;
+}
+
+function readPicture(objects: readonly V1Node[], reading: Reading): Picture {
+  const nodes = objects.map((object) => readNode(object, reading.prefix));
+  return { nodes, troubles: findTroubles(nodes, reading) };
+}
+
+/** Prints all nodes, and from then on what has changed, with the time. */
+class Screen implements NodesFollower {
+  readonly #reading: Reading;
+  #last: Picture | undefined;
+
+  constructor(reading: Reading) {
+    this.#reading = reading;
+  }
+
+  show(objects: readonly V1Node[]): void {
+    const picture = readPicture(objects, this.#reading);
+    const time = new Date().toISOString().replace(/\.\d+/, "");
+    const text =
+      this.#last === undefined
+        ? overviewText({ ...picture, config: this.#reading.config })
+        : changeLines(this.#last, picture)
+            .map((line) => `${time} ${line}\n`)
+            .join("");
+    this.#last = picture;
+    writeStream(standardStream.output, text);
+  }
+
+  lost(error: unknown, waitMs: number): void {
+    warn(`${errorText(error)}; what has changed is asked for again in ${(waitMs / 1000).toFixed(1)} s`);
+  }
 }
 
 /** The network; undefined, and told, where it cannot be read: all but one check goes without it. */

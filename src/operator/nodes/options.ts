@@ -13,6 +13,8 @@ export interface NodesOptions {
   readonly netConfPath: string | undefined;
   /** The namespace of the ConfigMap. */
   readonly namespace: string;
+  /** True to go on and tell what changes. */
+  readonly watch: boolean;
 }
 
 const defaultPrefix = "flannel.alpha.coreos.com";
@@ -25,15 +27,15 @@ export const configMapKey = "net-conf.json";
 
 const known = {
   values: ["--kubeconfig", "--kube-annotation-prefix", "--net-config-path", "--namespace"],
-  flags: ["--help", "-h"],
+  flags: ["--watch", "-w", "--help", "-h"],
 };
 
 /** What `tartan nodes --help` prints. */
 export const nodesUsage: string = `Usage: tartan nodes [OPTION]...
 
 Lists the nodes of a Kubernetes cluster as flannel's daemons see each other: pod CIDR, public IP, backend and what it
-publishes; then what is wrong with them. Nothing is changed. Rights to list nodes are needed; the network is read from the
-file that a daemon's pod has, else from the ConfigMap.
+publishes; then what is wrong with them. Nothing is changed. Rights to list nodes are needed, with --watch to watch them as
+well; the network is read once, from the file that a daemon's pod has, else from the ConfigMap.
 
   --kubeconfig FILE   how to reach the API server (default: the service account in a pod, else KUBECONFIG or
                       ~/.kube/config)
@@ -42,6 +44,7 @@ file that a daemon's pod has, else from the ConfigMap.
   --net-config-path FILE
                       the network (default: ${usualNetConfPath}, else ConfigMap ${configMapName})
   --namespace NAME    of the ConfigMap (default: ${defaultNamespace})
+  --watch, -w         go on, and print a line for each thing that changes, until it is interrupted
   --help              print this
 
 Exit code 0 when nothing is wrong, 1 when something is or the API server cannot be asked, 2 for a wrong option.
@@ -57,5 +60,6 @@ export function parseNodesOptions(args: readonly string[]): NodesRequest {
     annotationPrefix: values.get("--kube-annotation-prefix") ?? defaultPrefix,
     netConfPath: values.get("--net-config-path"),
     namespace: values.get("--namespace") ?? defaultNamespace,
+    watch: flags.has("--watch") || flags.has("-w"),
   };
 }

@@ -7,7 +7,8 @@ import type { NetworkConfig } from "../../lease/network-config.ts";
 import type { ClusterNode } from "./node.ts";
 import type { Troubles } from "./troubles.ts";
 
-const titles = ["NODE", "POD CIDR", "PUBLIC IP", "BACKEND", "DATA"];
+/** What is told of each node. */
+export const titles: readonly string[] = ["NODE", "POD CIDR", "PUBLIC IP", "BACKEND", "DATA"];
 
 /** What `tartan nodes` prints: a line for each node, what is wrong with some, and a line about all. */
 export function overviewText({
@@ -40,7 +41,8 @@ export function overviewText({
   ].join("\n");
 }
 
-function rowOf({ name, podCidrs, annotations }: ClusterNode): readonly string[] {
+/** What is told of a node, under the titles. */
+export function rowOf({ name, podCidrs, annotations }: ClusterNode): readonly string[] {
   const addresses = [annotations.get("public-ip"), annotations.get("public-ipv6")].filter(Boolean);
   const type = annotations.get("backend-type") ?? "";
   return [name, podCidrs.join(","), addresses.join(","), type, dataText(type, annotations.get("backend-data"))].map(

@@ -7,22 +7,27 @@ import {
   CoreV1Api,
   createConfiguration,
   KubeConfig,
+  ListWatch,
   loadYaml,
   type RequestContext,
   ResponseContext,
   SelfDecodingBody,
   ServerConfiguration,
+  type V1Node,
+  type V1NodeList,
+  Watch,
   wrapHttpLibrary,
 } from "@kubernetes/client-node";
 import { Decoder, parseJson } from "../../base/decode.ts";
 import { certificateEnd, checkPrivateKey, isKeyOf } from "../../sys/certificate.ts";
 import { ApiError, isSuccess, type KubeApi, readRefusal, usualLimits } from "./api.ts";
 import { askExecPlugin, type ExecCredential } from "./exec-plugin.ts";
+import { watchJson } from "./json-watch.ts";
 import type { KubeconfigPart, KubeconfigText } from "./kubeconfig.ts";
 import type { HttpMethod } from "./transport.ts";
 import { findCurrent, readNamedFile, refuseImpersonation, type WrittenEntry } from "./written-kubeconfig.ts";
 
-export type { CoreV1Api, V1Node, V1NodeCondition } from "@kubernetes/client-node";
+export type { CoreV1Api, ListWatch, V1Node, V1NodeCondition, V1NodeList } from "@kubernetes/client-node";
 
 const methods: readonly HttpMethod[] = ["GET", "PATCH", "POST", "PUT", "DELETE"];
 
@@ -66,6 +71,48 @@ async function sendFor(api: KubeApi, request: RequestContext, signal: AbortSigna
     throw new Error(`Cannot ${method} ${pathname}: the server's answer is no object of the API (is it an API server?)`);
   }
   return new ResponseContext(status, headers, new SelfDecodingBody(Promise.resolve(answer)));
+}
+
+/**
+ * The library's informer of nodes: it calls `list`, then watches, and goes on where a watch has ended; it lists again where
+ * the server no longer has that version. Begun by its start(). After an `error` event it has stopped. The signal ends it.
+ */
+export function openNodeInformer(
+  api: KubeApi,
+  list: () => Promise<V1NodeList>,
+  signal: AbortSignal,
+): ListWatch<V1Node> {
+  return new ListWatch("/api/v1/nodes", new TransportWatch(api, signal), list, false);
+}
+
+/** The library's watch, by our transport: as shipped it sends by `fetch`, with what Bun makes of it. */
+class TransportWatch extends Watch {
+  readonly #api: KubeApi;
+  readonly #signal: AbortSignal;
+
+  constructor(api: KubeApi, signal: AbortSignal) {
+    // It wants a configuration, which nobody asks then.
+    super(new KubeConfig());
+    this.#api = api;
+    this.#signal = signal;
+  }
+
+  override async watch(...[path, query, callback, done]: Parameters<Watch["watch"]>): Promise<AbortController> {
+    const stop = new AbortController();
+    // Without bookmarks nothing would tell a cluster in which nothing happens from a server that hangs.
+    const search = new URLSearchParams({ watch: "true", allowWatchBookmarks: "true" });
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
+    watchJson(this.#api, `${path}?${search.toString()}`, {
+      take: (event) => callback(event.type, event.object, event),
+      signal: AbortSignal.any([this.#signal, stop.signal]),
+    }).then(
+      () => done(null),
+      (error: unknown) => {
+        if (!stop.signal.aborted) done(error);
+      },
+    );
+    return stop;
+  }
 }
 
 /** What the library fills in: options for node:https, of which each is told apart by what it holds. */

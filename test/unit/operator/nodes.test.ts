@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 
 import { parseNetworkConfig } from "../../../src/lease/network-config.ts";
+import { changeLines, type Picture } from "../../../src/operator/nodes/changes.ts";
 import { type ClusterNode, readNode } from "../../../src/operator/nodes/node.ts";
 import { parseNodesOptions } from "../../../src/operator/nodes/options.ts";
 import { overviewText } from "../../../src/operator/nodes/overview.ts";
@@ -154,6 +155,7 @@ test("parseNodesOptions() has flannel's names as defaults, and refuses others by
     annotationPrefix: "flannel.alpha.coreos.com",
     netConfPath: undefined,
     namespace: "kube-flannel",
+    watch: false,
   } as const;
   expect(parseNodesOptions([])).toEqual(usual);
   expect(parseNodesOptions(["--kubeconfig=/k", "--namespace", "n"])).toEqual({
@@ -161,10 +163,30 @@ test("parseNodesOptions() has flannel's names as defaults, and refuses others by
     kubeconfigFile: "/k",
     namespace: "n",
   });
+  for (const word of ["--watch", "-w"]) expect(parseNodesOptions([word])).toEqual({ ...usual, watch: true });
   expect(parseNodesOptions(["--kubeconfig", "/k", "--help"])).toEqual({ kind: "help" });
   expect(() => parseNodesOptions(["--kubeconfig"])).toThrow(
     new UsageError("nodes", 'option "--kubeconfig" needs a value'),
   );
   expect(() => parseNodesOptions(["--config=/k"])).toThrow(new UsageError("nodes", 'unknown option "--config"'));
   expect(() => parseNodesOptions(["all"])).toThrow(new UsageError("nodes", 'unknown argument "all"'));
+});
+
+function pictureOf(...nodes: readonly ClusterNode[]): Picture {
+  return { nodes, troubles: findTroubles(nodes, { config, prefix }) };
+}
+
+test("changeLines() tells of nodes that come, change and go, and of what is wrong and right again", () => {
+  const before = pictureOf(nodeOf(1), nodeOf(2), nodeOf(3, { "kube-subnet-manager": undefined }));
+  expect(changeLines(before, before)).toEqual([]);
+  const after = pictureOf(nodeOf(4), nodeOf(3), nodeOf(2, { "public-ip": "192.168.1.4" }));
+  expect(changeLines(before, after)).toEqual([
+    "n1: removed",
+    "n2: PUBLIC IP 192.168.1.4, was 192.168.1.2",
+    'n2: its public IP 192.168.1.4 is also that of node "n4"',
+    `n3: no longer: annotation ${prefix}kube-subnet-manager is not "true": no flannel daemon has run on it yet`,
+    "n4: added, POD CIDR 10.244.4.0/24, PUBLIC IP 192.168.1.4, BACKEND vxlan, DATA VNI 1, 5a:00:00:00:00:04",
+    'n4: its public IP 192.168.1.4 is also that of node "n2"',
+  ]);
+  expect(changeLines(pictureOf(), pictureOf(nodeOf(5, { "backend-type": "a\u001b[2J" })))[0]).not.toContain("\u001b");
 });
