@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 
 import type { AnnotationName } from "../../src/sources/kube/annotations.ts";
 import { type KeptNodes, NodeCache } from "../../src/sources/kube/cache.ts";
+import { createAuthority } from "../helpers/certificates.ts";
 import { createTemporaryDirectory } from "../helpers/temp.ts";
 
 const kept: KeptNodes = {
@@ -28,6 +29,19 @@ test("NodeCache finds what was kept, for the same cluster and prefix only", asyn
   expect(new NodeCache(path, "a.b/").find("c")).toEqual(kept);
   expect(new NodeCache(path, "a.b/").find("d")).toBeUndefined();
   expect(new NodeCache(path, "other.b/").find("c")).toBeUndefined();
+});
+
+test("NodeCache finds what was kept while the cluster's authority is being replaced, and not under a foreign one", async () => {
+  await using directory = await createTemporaryDirectory();
+  const authorities = await Promise.all(["old", "new", "foreign"].map((name) => createAuthority(directory, name)));
+  const [old = "", next = "", foreign = ""] = authorities.map(({ own }) => own.cert);
+  const path = directory.join("state");
+  new NodeCache(path, "a.b/").keep(old, kept);
+  expect(new NodeCache(path, "a.b/").find(`${next}${old}`)).toEqual(kept);
+  expect(new NodeCache(path, "a.b/").find(next)).toBeUndefined();
+  new NodeCache(path, "a.b/").keep(`${old}${next}`, kept);
+  expect(new NodeCache(path, "a.b/").find(next)).toEqual(kept);
+  expect(new NodeCache(path, "a.b/").find(foreign)).toBeUndefined();
 });
 
 test("NodeCache takes a file that is broken or cut for none", async () => {

@@ -13,13 +13,13 @@ export interface KeptNodes {
   readonly texts: readonly (readonly [name: string, text: string])[];
 }
 
-const format = 1;
+const format = 2;
 /** Who may read it: it holds nothing secret, but nobody else needs it. */
 const fileMode = 0o600;
 
 /**
  * The small file in which the nodes of the last successful listing are kept: a line about itself, then a line for each
- * node. It belongs to one cluster and one annotation prefix, and says nothing about another.
+ * node. It belongs to one cluster, told by who signs its certificates, and one annotation prefix, and says nothing about another.
  */
 export class NodeCache {
   readonly #directory: string;
@@ -48,7 +48,9 @@ export class NodeCache {
       if (header.field("format").integer() !== format || header.field("nodes").integer() !== lines.length)
         return undefined;
       if (header.field("prefix").string() !== this.#prefix) return undefined;
-      if (header.field("cluster").string() !== clusterDigest(cluster)) return undefined;
+      const kept = header.field("authorities").list();
+      const known = authorityDigests(cluster);
+      if (!kept.some((digest) => known.includes(digest.string() ?? ""))) return undefined;
       return { own: parseOwn(header.field("own")), texts: lines.map(parseLine) };
     } catch (error) {
       if (error instanceof DecodeError) return undefined;
@@ -62,7 +64,7 @@ export class NodeCache {
     const header = {
       format,
       prefix: this.#prefix,
-      cluster: clusterDigest(cluster),
+      authorities: authorityDigests(cluster),
       own: { name, podCidrs, annotations: Object.fromEntries(own.annotations) },
       nodes: texts.length,
     };
@@ -99,7 +101,11 @@ function parseLine(line: string): readonly [name: string, text: string] {
   return [name?.string() ?? "", text?.string() ?? ""];
 }
 
-/** A node that moved to another cluster finds the same address there, but not the same certificates. */
-function clusterDigest(cluster: string): string {
-  return sha256(cluster).toHex();
+/**
+ * A node that moved to another cluster finds the same address there, but none of the same certificates. A cluster whose
+ * authority is being replaced has the old one and the new one for a while.
+ */
+function authorityDigests(cluster: string): readonly string[] {
+  const certificates = cluster.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [cluster];
+  return certificates.map((text) => sha256(text).toHex());
 }

@@ -73,7 +73,7 @@ export class NodeKeeper implements Disposable {
     }
   }
 
-  /** What tells one cluster from another: who signs its certificates. */
+  /** What tells one cluster from another: who signs its certificates, in PEM. */
   async #findCluster(): Promise<string> {
     const { tls, host, port } = await this.#credentials.server();
     return tls?.ca ?? `${host}:${port}`;

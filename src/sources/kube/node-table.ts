@@ -28,6 +28,8 @@ export class NodeTable {
   readonly #entries = new Map<string, Entry>();
   /** By node what was reported of it. */
   readonly #told = new Map<string, string>();
+  /** What was reported of two nodes with one pod CIDR, and still holds. */
+  #conflicts: ReadonlySet<string> = new Set();
   #config: NetworkConfig | undefined;
   #ownName: string | undefined;
   #own: OwnNode | undefined;
@@ -170,6 +172,7 @@ export class NodeTable {
   #collect(): ReadonlyMap<string, Lease> {
     const leases = new Map<string, Lease>();
     const holders = new Map<Lease, string>();
+    const conflicts = new Set<string>();
     for (const [name, { lease }] of this.#entries) {
       if (lease === undefined) continue;
       const other = leases.get(lease.key);
@@ -177,12 +180,15 @@ export class NodeTable {
       if (holder !== undefined) {
         // In one order on all nodes, so that all follow the same one; but nobody follows another's claim to his own.
         const [wins, loses] = this.#precedes(name, holder) ? [name, holder] : [holder, name];
-        this.#tell(`${loses} ${wins}`, `Cannot use node "${loses}": node "${wins}" has the same pod CIDR ${lease.key}`);
+        const line = `Cannot use node "${loses}": node "${wins}" has the same pod CIDR ${lease.key}`;
+        if (!this.#conflicts.has(line)) this.#report(line);
+        conflicts.add(line);
         if (wins === holder) continue;
       }
       leases.set(lease.key, lease);
       holders.set(lease, name);
     }
+    this.#conflicts = conflicts;
     return leases;
   }
 

@@ -84,8 +84,15 @@ test("NodeTable follows of two nodes with one pod CIDR the one whose name comes 
   const two = tableOf(record("b", { annotations: { "public-ip": "1.1.1.2" } }), record("a"));
   expect(shown(two)).toEqual(["10.244.1.0-24 1.1.1.1"]);
   expect(two.lines).toEqual(['Cannot use node "b": node "a" has the same pod CIDR 10.244.1.0-24']);
+  two.table.put(record("c", { cidrs: ["10.244.3.0/24"] }), undefined);
+  expect(shown(two)).toHaveLength(2);
+  expect(two.lines).toHaveLength(1);
   two.table.remove("a");
-  expect(shown(two)).toEqual(["10.244.1.0-24 1.1.1.2"]);
+  expect(shown(two)).toEqual(["10.244.1.0-24 1.1.1.2", "10.244.3.0-24 1.1.1.1"]);
+  two.table.put(record("a"), undefined);
+  expect(shown(two)).toHaveLength(2);
+  expect(two.lines).toHaveLength(2);
+  expect(two.lines[1]).toBe(two.lines[0]);
   const mine = tableOf(record("own", { annotations: { "public-ip": "1.1.1.3" } }), record("a"));
   expect(shown(mine)).toEqual(["10.244.1.0-24 1.1.1.3"]);
 });
