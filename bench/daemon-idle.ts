@@ -28,6 +28,26 @@ const burstsPerSecond = 10;
 const ticksPerSecond = 100;
 const config = { Network: "10.244.0.0/16", Backend: { Type: "vxlan" } };
 
+/** A way in which others fill a chain with rules anew, all in one transaction. */
+interface Rewriting {
+  readonly place: string;
+  rewrite(node: TestNetns): Promise<void>;
+  /** True where the bound holds. */
+  readonly counts: boolean;
+}
+
+const rewritings: readonly Rewriting[] = [
+  { place: "a table of their own", rewrite: (node) => flushAndFill(node, "kube", "svc"), counts: true },
+  { place: "a chain beside FORWARD", rewrite: (node) => flushAndFill(node, "filter", "KUBE-SVC"), counts: true },
+  { place: "FORWARD, but for our two rules", rewrite: replaceTheirs, counts: true },
+  // Each time ours are put back, for which all others are read: the kernel alone takes 33 ms for that. Told, but no host
+  // has so many rules there.
+  { place: "FORWARD with our two rules", rewrite: (node) => flushAndFill(node, "filter", "FORWARD"), counts: false },
+];
+
+/** By namespace the handles of what was put into FORWARD before. */
+const previous = new WeakMap<TestNetns, readonly string[]>();
+
 process.exit(await run());
 
 async function run(): Promise<number> {
@@ -78,23 +98,6 @@ async function startOwn(node: TestNetns, directory: TemporaryDirectory): Promise
   return daemon;
 }
 
-/** A way in which others fill a chain with rules anew, all in one transaction. */
-interface Rewriting {
-  readonly place: string;
-  rewrite(node: TestNetns): Promise<void>;
-  /** True where the bound holds. */
-  readonly counts: boolean;
-}
-
-const rewritings: readonly Rewriting[] = [
-  { place: "a table of their own", rewrite: (node) => flushAndFill(node, "kube", "svc"), counts: true },
-  { place: "a chain beside FORWARD", rewrite: (node) => flushAndFill(node, "filter", "KUBE-SVC"), counts: true },
-  { place: "FORWARD, but for our two rules", rewrite: replaceTheirs, counts: true },
-  // Each time ours are put back, for which all others are read: the kernel alone takes 33 ms for that. Told, but no host
-  // has so many rules there.
-  { place: "FORWARD with our two rules", rewrite: (node) => flushAndFill(node, "filter", "FORWARD"), counts: false },
-];
-
 function ruleOf(index: number): string {
   return `ip daddr 10.96.${(index >> 8) & 255}.${index & 255} tcp dport 443 counter accept`;
 }
@@ -109,14 +112,11 @@ async function flushAndFill(node: TestNetns, table: string, chain: string): Prom
   await node.run(["nft", "-f", "-"], { stdin: lines.join("\n") });
 }
 
-/** By namespace the handles of what was put into FORWARD before. */
-const theirs = new WeakMap<TestNetns, readonly string[]>();
-
 async function replaceTheirs(node: TestNetns): Promise<void> {
-  const old = (theirs.get(node) ?? []).map((handle) => `delete rule ip filter FORWARD handle ${handle}`);
+  const old = (previous.get(node) ?? []).map((handle) => `delete rule ip filter FORWARD handle ${handle}`);
   const stdin = [...old, ...rulesFor("filter", "FORWARD")].join("\n");
   const { stdout } = await node.run(["nft", "--echo", "--handle", "-f", "-"], { stdin });
-  theirs.set(
+  previous.set(
     node,
     Array.from(stdout.matchAll(/# handle (\d+)$/gm), ([, handle]) => handle ?? ""),
   );
