@@ -1,5 +1,5 @@
 import { podTables } from "../firewall/pod-events.ts";
-import { FirewallEvents, watchedTables } from "../firewall/relevance.ts";
+import { FirewallEvents, heardTables } from "../firewall/relevance.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
 import type { Reply } from "../netlink/message.ts";
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from "../netlink/nftables-constants.ts";
@@ -36,7 +36,7 @@ export class TrafficWatch implements Disposable {
     const filter = new FirewallEvents();
     const { keeper } = pods;
     const listener = {
-      filter: tableFilter([...watchedTables, ...podTables.map(({ name }) => name)]),
+      filter: tableFilter([...heardTables, ...podTables]),
       concerned: (datagram: Uint8Array): boolean => {
         if (!this.#schedule.asked && filter.concerns(datagram, traffic.port)) this.#schedule.ask();
         return keeper.events.mayConcern(datagram);

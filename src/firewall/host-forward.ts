@@ -14,6 +14,7 @@ import { acceptRules } from "./flannel-table.ts";
 import { commentOf, findNetworkMatch, findUnconditionalVerdict, verdictOf } from "./match.ts";
 import { forwardComment, isOrdinaryRule, silentExpressions, silentTargets } from "./ordinary-rule.ts";
 import type { Side } from "./packet-match.ts";
+import { wordsOf } from "./scan.ts";
 import type { Repair } from "./table.ts";
 import { upstreamForwardChain } from "./upstream.ts";
 
@@ -41,7 +42,11 @@ export function findHostForward(socket: NetlinkSocket, family: Family): HostForw
   const table = hostFilterTable(family);
   const chain = findChain(socket, table, hostForwardChain);
   if (chain?.hook?.number !== n.NF_INET_FORWARD) return undefined;
-  return { family, chain, rules: listRules(socket, table, hostForwardChain, isOrdinaryRule) };
+  return { family, chain, rules: listRules(socket, table, hostForwardChain, isOrdinary) };
+}
+
+function isOrdinary(datagram: Uint8Array, start: number, end: number): boolean {
+  return isOrdinaryRule(wordsOf(datagram), start, end);
 }
 
 /** Compares. `network` is undefined where no rule of ours is wanted. */

@@ -2,16 +2,13 @@
  * Rules of others in the host's chain FORWARD that make no difference to ours, wherever they stand: read byte by byte, as
  * there may be thousands, and thousands of events about them a second. For the daemon alone.
  */
+import { NLA_TYPE_MASK } from "../netlink/constants.ts";
 import * as n from "../netlink/nftables-constants.ts";
-import { bytesAre, endOf, familyHeaderLength, findAttribute, headerLength, isName, nameBytes, nextTo } from "./scan.ts";
+import { beginsWith, endOf, familyHeaderLength, findAttribute, headerLength, isName, nameOf } from "./scan.ts";
 
 /** What marks a rule in a chain of others as ours. */
 export const forwardComment = "tartan forward";
 
-const forwardBytes = nameBytes(forwardComment);
-const lookup = nameBytes("lookup");
-/** Expressions that end the rule for packets that they do not fit. */
-const conditions = [nameBytes("cmp"), lookup, nameBytes("range")];
 /** Expressions that hand packets to nobody, whatever their data, but for those that are looked into. */
 export const silentExpressions: readonly string[] = [
   "payload",
@@ -43,14 +40,42 @@ export const silentTargets: readonly string[] = [
   "DSCP",
   "CT",
 ];
-const silentNames = silentExpressions.map(nameBytes);
-const silentTargetNames = silentTargets.map(nameBytes);
-const target = nameBytes("target");
-const immediate = nameBytes("immediate");
-const match = nameBytes("match");
-const commentMatch = nameBytes("comment");
-/** Type and length of an entry of a rule's user data. */
-const entryHeaderLength = 2;
+/** What an expression is to us. Conditions end the rule for packets that they do not fit. */
+type Kind = "silent" | "condition" | "lookup" | "match" | "target" | "verdict";
+
+/** A name of up to twelve bytes as it stands in an expression: the attribute's header, and the text, filled up with zeros. */
+interface ExpressionName {
+  readonly kind: Kind;
+  readonly header: number;
+  readonly first: number;
+  readonly second: number;
+  readonly third: number;
+}
+
+const namesOfKinds: readonly (readonly [Kind, readonly string[]])[] = [
+  ["silent", silentExpressions],
+  ["condition", ["cmp", "range"]],
+  ["lookup", ["lookup"]],
+  ["match", ["match"]],
+  ["target", ["target"]],
+  ["verdict", ["immediate"]],
+];
+const names: readonly ExpressionName[] = namesOfKinds.flatMap(([kind, texts]) =>
+  texts.map(nameOf).map(({ length, words: [first = 0, second = 0, third = 0] }) => {
+    return { kind, header: (n.NFTA_EXPR_NAME << 16) | (headerLength + length), first, second, third };
+  }),
+);
+/** By the first four bytes, which no two have in common. */
+const namesByStart: ReadonlyMap<number, ExpressionName> = new Map(names.map((name) => [name.first, name]));
+const silentTargetNames = silentTargets.map(nameOf);
+const commentMatch = nameOf("comment");
+const forwardText = nameOf(forwardComment);
+/** The shortest expression has a header, the name's header and a name. */
+const minimalLength = headerLength + headerLength + 4;
+/** An immediate with a verdict and no chain: its length, and the headers of the last two attributes, each in the other. */
+const plainVerdict = { length: 48, verdict: (n.NFTA_DATA_VERDICT << 16) | 12, code: (n.NFTA_VERDICT_CODE << 16) | 8 };
+/** The rule's own comment: type, length and text. */
+const forwardUserdata = nameOf(String.fromCharCode(n.NFTNL_UDATA_COMMENT, forwardText.length) + forwardComment);
 /** Attributes that the expressions have: enum nft_immediate_attributes, nft_match_attributes, nft_lookup_attributes. */
 const NFTA_IMMEDIATE_DATA = 2;
 const NFTA_MATCH_NAME = 1;
@@ -61,65 +86,101 @@ const NFTA_LOOKUP_DREG = 3;
 
 /**
  * True for a rule, as it stands in the body of a message about it, that is not ours, decides about some packets only, and
- * sends none to another chain. What cannot be told is not ordinary.
+ * sends none to another chain. What cannot be told is not ordinary. Where the body is in the datagram is in bytes.
+ *
+ * Loops are written out, with few calls: this runs for each expression of each rule, in a daemon whose code is compiled
+ * once and not optimized (daemon/memory.ts).
  */
-export function isOrdinaryRule(body: Uint8Array, start: number, bodyEnd: number): boolean {
-  const userdata = findAttribute(body, start + familyHeaderLength, bodyEnd, n.NFTA_RULE_USERDATA);
-  if (userdata >= 0 && bytesAre(body, userdata + headerLength + entryHeaderLength, forwardBytes)) return false;
-  const list = findAttribute(body, start + familyHeaderLength, bodyEnd, n.NFTA_RULE_EXPRESSIONS);
+export function isOrdinaryRule(words: Int32Array, start: number, bodyEnd: number): boolean {
+  let list = -1;
+  for (let place = start + familyHeaderLength; place + headerLength <= bodyEnd;) {
+    const header = words[place >>> 2] ?? 0;
+    const length = header & 0xffff;
+    if (length < headerLength) return false;
+    const type = (header >>> 16) & NLA_TYPE_MASK;
+    if (type === n.NFTA_RULE_EXPRESSIONS) list = place;
+    else if (type === n.NFTA_RULE_USERDATA && beginsWith(words, place + headerLength, forwardUserdata)) return false;
+    place += (length + 3) & ~3;
+  }
   if (list < 0) return false;
+  const end = endOf(words, list);
   let conditional = false;
-  const end = endOf(body, list);
-  for (let element = list + headerLength; element + headerLength <= end; element = nextTo(body, element)) {
-    const last = endOf(body, element);
-    if (last < element + headerLength || last > end) return false;
-    const name = findAttribute(body, element + headerLength, last, n.NFTA_EXPR_NAME);
-    if (name < 0) return false;
-    if (isName(body, name, immediate)) {
-      if (jumps(body, element)) return false;
-    } else if (isName(body, name, match)) {
-      const kind = findAttribute(body, dataOf(body, element), last, NFTA_MATCH_NAME);
-      if (kind < 0) return false;
-      if (!isName(body, kind, commentMatch)) conditional = true;
-      else if (isForwardComment(body, element)) return false;
-    } else if (conditions.some((one) => isName(body, name, one))) {
-      // A map of verdicts may send packets anywhere.
-      if (isName(body, name, lookup) && findAttribute(body, dataOf(body, element), last, NFTA_LOOKUP_DREG) >= 0)
-        return false;
-      conditional = true;
-    } else if (isName(body, name, target)) {
-      const kind = findAttribute(body, dataOf(body, element), last, NFTA_TARGET_NAME);
-      if (kind < 0 || !silentTargetNames.some((one) => isName(body, kind, one))) return false;
-    } else if (!silentNames.some((one) => isName(body, name, one))) {
+  for (let element = list + headerLength; element + headerLength <= end;) {
+    const at = element >>> 2;
+    const last = element + ((words[at] ?? 0) & 0xffff);
+    const name = namesByStart.get(words[at + 2] ?? 0);
+    // The name is the first attribute.
+    if (name === undefined || words[at + 1] !== name.header || last < element + minimalLength || last > end)
       return false;
+    if (name.second !== 0 && (words[at + 3] !== name.second || (name.third !== 0 && words[at + 4] !== name.third)))
+      return false;
+    const { kind } = name;
+    if (kind === "condition") conditional = true;
+    else if (kind === "verdict") {
+      if (!isPlainVerdict(words, at, last - element) && jumps(words, element)) return false;
+    } else if (kind !== "silent") {
+      const effect = effectOf(kind, words, element);
+      if (effect === "unknown") return false;
+      if (effect === "condition") conditional = true;
     }
+    element = (last + 3) & ~3;
   }
   return conditional;
 }
 
+/** What an expression does whose data tell. */
+function effectOf(
+  kind: "lookup" | "match" | "target",
+  words: Int32Array,
+  element: number,
+): "silent" | "condition" | "unknown" {
+  const end = endOf(words, element);
+  const data = dataOf(words, element);
+  if (kind === "lookup") {
+    // A map of verdicts may send packets anywhere.
+    return findAttribute(words, data, end, NFTA_LOOKUP_DREG) >= 0 ? "unknown" : "condition";
+  }
+  if (kind === "match") {
+    const match = findAttribute(words, data, end, NFTA_MATCH_NAME);
+    if (match < 0) return "unknown";
+    if (!isName(words, match, commentMatch)) return "condition";
+    return isForwardComment(words, element) ? "unknown" : "silent";
+  }
+  const target = findAttribute(words, data, end, NFTA_TARGET_NAME);
+  return target >= 0 && silentTargetNames.some((one) => isName(words, target, one)) ? "silent" : "unknown";
+}
+
+/** True for the usual accept and drop, by the bytes that all of them have; false for what is to be looked into. */
+function isPlainVerdict(words: Int32Array, at: number, length: number): boolean {
+  if (length !== plainVerdict.length || words[at + 9] !== plainVerdict.verdict) return false;
+  const code = words[at + 11];
+  return words[at + 10] === plainVerdict.code && (code === n.NF_DROP << 24 || code === n.NF_ACCEPT << 24);
+}
+
 /** True for a verdict that sends packets to another chain, or to a program. */
-function jumps(body: Uint8Array, element: number): boolean {
-  const end = endOf(body, element);
-  const data = findAttribute(body, dataOf(body, element), end, NFTA_IMMEDIATE_DATA);
-  const verdict = data < 0 ? data : findAttribute(body, data + headerLength, endOf(body, data), n.NFTA_DATA_VERDICT);
+function jumps(words: Int32Array, element: number): boolean {
+  const end = endOf(words, element);
+  const data = findAttribute(words, dataOf(words, element), end, NFTA_IMMEDIATE_DATA);
+  const verdict = data < 0 ? data : findAttribute(words, data + headerLength, endOf(words, data), n.NFTA_DATA_VERDICT);
   if (verdict < 0) return false;
-  const code = findAttribute(body, verdict + headerLength, endOf(body, verdict), n.NFTA_VERDICT_CODE);
+  const code = findAttribute(words, verdict + headerLength, endOf(words, verdict), n.NFTA_VERDICT_CODE);
   if (code < 0) return true;
-  // In network order. A queue's number is in the upper half.
-  if ((body[code + headerLength] ?? 0) !== 0xff) return body[code + headerLength + 3] === n.NF_QUEUE;
+  // In network order: the last byte, as it came, is the lowest. A queue's number is in the upper half.
+  const word = words[(code + headerLength) >>> 2] ?? 0;
+  if ((word & 0xff) !== 0xff) return word >>> 24 === n.NF_QUEUE;
   // Both codes are small and negative.
-  const value = (body[code + headerLength + 3] ?? 0) - 256;
+  const value = (word >>> 24) - 256;
   return value === n.NFT_JUMP || value === n.NFT_GOTO;
 }
 
-function isForwardComment(body: Uint8Array, element: number): boolean {
-  const info = findAttribute(body, dataOf(body, element), endOf(body, element), NFTA_MATCH_INFO);
-  return info < 0 || bytesAre(body, info + headerLength, forwardBytes);
+function isForwardComment(words: Int32Array, element: number): boolean {
+  const info = findAttribute(words, dataOf(words, element), endOf(words, element), NFTA_MATCH_INFO);
+  return info < 0 || beginsWith(words, info + headerLength, forwardText);
 }
 
 /** Where the attributes of an expression begin; the end of the element where it has none. */
-function dataOf(body: Uint8Array, element: number): number {
-  const end = endOf(body, element);
-  const data = findAttribute(body, element + headerLength, end, n.NFTA_EXPR_DATA);
+function dataOf(words: Int32Array, element: number): number {
+  const end = endOf(words, element);
+  const data = findAttribute(words, element + headerLength, end, n.NFTA_EXPR_DATA);
   return data < 0 ? end : data + headerLength;
 }

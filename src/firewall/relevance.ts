@@ -1,34 +1,41 @@
 /** Which events of nf_tables concern the daemon's rules: read byte by byte, since others may change thousands a second. */
-import { families } from "../addr/ip.ts";
-import { readU32 } from "../base/bytes.ts";
+import { families, type Family } from "../addr/ip.ts";
 import * as n from "../netlink/nftables-constants.ts";
+import type { HeardTable } from "../netlink/table-filter.ts";
 import { tableFamily } from "../netlink/nftables.ts";
 import { flannelTable } from "./flannel-table.ts";
 import { hostFilterTable, hostForwardChain } from "./host-forward.ts";
 import { isOrdinaryRule } from "./ordinary-rule.ts";
-import { familyHeaderLength, findAttribute, isName, nameBytes } from "./scan.ts";
+import { familyHeaderLength, findAttribute, isName, type Name, nameOf, nextTo, wordsOf } from "./scan.ts";
 import { upstreamChains } from "./upstream.ts";
 
 const firewalldTable = "firewalld";
 
-/** The names of all tables that are watched, whatever their family. */
-export const watchedTables: readonly string[] = [
-  ...families.map((family) => flannelTable(family).name),
-  ...families.map((family) => hostFilterTable(family).name),
-  ...upstreamChains.map(({ table }) => table),
-  firewalldTable,
-];
+interface WatchedTable extends HeardTable {
+  /** True for the host's, of whose FORWARD ordinary rules do not concern us. */
+  readonly shared?: boolean;
+}
 
-/** A name as it stands in an attribute, with its NUL byte. */
-type Name = Uint8Array;
+function watchedTables(family: Family): readonly WatchedTable[] {
+  return [
+    { name: flannelTable(family).name },
+    { name: hostFilterTable(family).name, chains: [hostForwardChain], shared: true },
+    ...upstreamChains.map(({ table, chain }) => ({ name: table, chains: [chain] })),
+  ];
+}
+
+/** All tables, whatever their family, among whose rules and elements are some that may concern the daemon. */
+export const heardTables: readonly HeardTable[] = families.flatMap(watchedTables);
 
 interface Watched {
   readonly table: Name;
   /** Undefined for all that happens in the table. */
   readonly chains: readonly Name[] | undefined;
-  /** True for the host's FORWARD, whose ordinary rules do not concern us. */
   readonly shared: boolean;
 }
+
+/** What concerns the daemon: nothing, what is not ordinary, or everything. */
+type Concern = "none" | "notable" | "all";
 
 /** struct nlmsghdr: length, type, flags, sequence number, and the port of whose request it tells. */
 const messageHeaderLength = 16;
@@ -37,21 +44,17 @@ const messageHeaderLength = 16;
 export class FirewallEvents {
   /** By the family's number. */
   readonly #watched: Watched[][] = [];
+  readonly #last: LastChain = new LastChain();
 
   constructor() {
     for (const family of families) {
-      const upstream = upstreamChains.map(({ table, chain }) => ({
-        table: nameBytes(table),
-        chains: [nameBytes(chain)],
-        shared: false,
+      this.#watched[tableFamily(family)] = watchedTables(family).map(({ name, chains, shared = false }) => ({
+        table: nameOf(name),
+        chains: chains?.map(nameOf),
+        shared,
       }));
-      this.#watched[tableFamily(family)] = [
-        { table: nameBytes(flannelTable(family).name), chains: undefined, shared: false },
-        { table: nameBytes(hostFilterTable(family).name), chains: [nameBytes(hostForwardChain)], shared: true },
-        ...upstream,
-      ];
     }
-    this.#watched[n.NFPROTO_INET] = [{ table: nameBytes(firewalldTable), chains: [], shared: false }];
+    this.#watched[n.NFPROTO_INET] = [{ table: nameOf(firewalldTable), chains: [], shared: false }];
   }
 
   /**
@@ -59,37 +62,67 @@ export class FirewallEvents {
    * the port `own` has committed need not be.
    */
   concerns(datagram: Uint8Array, own?: number): boolean {
+    const words = wordsOf(datagram);
     for (let start = 0; datagram.length - start >= messageHeaderLength;) {
-      const length = readU32(datagram, start);
+      const at = start >>> 2;
+      const length = words[at] ?? 0;
       if (length < messageHeaderLength) return false;
-      const message = { datagram, start: start + messageHeaderLength, end: Math.min(start + length, datagram.length) };
-      if (readU32(datagram, start + 12) !== own && this.#concerns(datagram[start + 4] ?? 0, message)) return true;
+      const end = Math.min(start + length, datagram.length);
+      if ((words[at + 3] ?? 0) >>> 0 !== own) {
+        const kind = (words[at + 1] ?? 0) & 0xff;
+        const body = start + messageHeaderLength;
+        const concern = this.#last.isAt(words, body, kind)
+          ? this.#last.concern
+          : this.#concernOf(words, body, end, kind);
+        if (concern === "all" || (concern === "notable" && !isOrdinaryRule(words, body, end))) return true;
+      }
       start += (length + 3) & ~3;
     }
     return false;
   }
 
   /** The kernel tells names first: the first attribute of a type is it. */
-  #concerns(kind: number, { datagram, start, end }: Message): boolean {
-    const watched = this.#watched[datagram[start] ?? 0];
-    if (watched === undefined) return false;
-    const first = start + familyHeaderLength;
-    const tableName = findAttribute(datagram, first, end, n.NFTA_RULE_TABLE);
+  #concernOf(words: Int32Array, body: number, end: number, kind: number): Concern {
+    const watched = this.#watched[(words[body >>> 2] ?? 0) & 0xff];
+    if (watched === undefined) return "none";
+    const first = body + familyHeaderLength;
+    const tableName = findAttribute(words, first, end, n.NFTA_RULE_TABLE);
+    if (tableName < 0) return "none";
     const rule = kind === n.NFT_MSG_NEWRULE || kind === n.NFT_MSG_DELRULE;
+    const chainName = findAttribute(words, first, end, rule ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME);
+    let concern: Concern = "none";
     for (const { table, chains, shared } of watched) {
-      if (tableName < 0 || !isName(datagram, tableName, table)) continue;
-      if (chains === undefined || kind === n.NFT_MSG_NEWTABLE || kind === n.NFT_MSG_DELTABLE) return true;
-      const chainName = findAttribute(datagram, first, end, rule ? n.NFTA_RULE_CHAIN : n.NFTA_CHAIN_NAME);
-      if (chainName < 0 || !chains.some((chain) => isName(datagram, chainName, chain))) continue;
-      if (!(rule && shared && isOrdinaryRule(datagram, start, end))) return true;
+      if (!isName(words, tableName, table)) continue;
+      if (chains === undefined || kind === n.NFT_MSG_NEWTABLE || kind === n.NFT_MSG_DELTABLE) return "all";
+      if (chainName < 0 || !chains.some((chain) => isName(words, chainName, chain))) continue;
+      concern = rule && shared ? "notable" : "all";
+      break;
     }
-    return false;
+    if (rule && chainName === nextTo(words, tableName)) this.#last.set(words, body, nextTo(words, chainName), concern);
+    return concern;
   }
 }
 
-/** The body of a message in a datagram. */
-interface Message {
-  readonly datagram: Uint8Array;
-  readonly start: number;
-  readonly end: number;
+/** The chain of the last rule that was told of, by the bytes that name it: the next rules are mostly of the same chain. */
+class LastChain {
+  concern: Concern = "none";
+  #family = -1;
+  #names = new Int32Array(0);
+
+  /** True for a message about a rule of the same chain. */
+  isAt(words: Int32Array, body: number, kind: number): boolean {
+    if (kind !== n.NFT_MSG_NEWRULE && kind !== n.NFT_MSG_DELRULE) return false;
+    const at = body >>> 2;
+    if (((words[at] ?? 0) & 0xff) !== this.#family) return false;
+    const names = this.#names;
+    for (let index = 0; index < names.length; index++) if (words[at + 1 + index] !== names[index]) return false;
+    return true;
+  }
+
+  /** The table's name and the chain's are the first attributes, up to `end`. */
+  set(words: Int32Array, body: number, end: number, concern: Concern): void {
+    this.concern = concern;
+    this.#family = (words[body >>> 2] ?? 0) & 0xff;
+    this.#names = words.slice((body + familyHeaderLength) >>> 2, end >>> 2);
+  }
 }

@@ -99,18 +99,55 @@ await describeWith(["root", "tool:nft", "tool:iptables"], "the events of nf_tabl
         }
       }
     }
-    for (const rule of ["ip daddr @s accept", "ip saddr 10.0.0.0/9 counter drop", "meta mark 1-5 accept"]) {
+    for (const rule of [
+      "ip daddr @s accept",
+      "ip saddr 10.0.0.0/9 counter drop",
+      "meta mark 1-5 accept",
+      "ip saddr 1.2.3.4 return",
+      "ip saddr 1.2.3.4 continue",
+    ]) {
       await netns.run(["nft", "add set ip filter s { type ipv4_addr; }"]);
       counter.take();
       await netns.run(["nft", `insert rule ip filter FORWARD ${rule}`]);
       expect(counter.take().concerning).toBe(0);
     }
-    for (const rule of ["ip daddr vmap { 10.0.0.1 : jump X }", "jump X", "drop"]) {
+    for (const rule of [
+      "ip daddr vmap { 10.0.0.1 : jump X }",
+      "jump X",
+      "ip saddr 1.2.3.4 goto X",
+      "ip saddr 1.2.3.4 meta mark set 1 jump X",
+      "drop",
+    ]) {
       await netns.run(["nft", `insert rule ip filter FORWARD ${rule}`]);
       expect(counter.take().concerning).toBeGreaterThan(0);
     }
     await netns.run(["iptables", "-P", "FORWARD", "ACCEPT"]);
     expect(counter.take().concerning).toBeGreaterThan(0);
+  });
+
+  test("of a transaction about several chains, what concerns the daemon does so wherever it stands", async () => {
+    await using netns = await createNetns();
+    for (const family of ["ip", "ip6"]) {
+      const chains = ["FORWARD", "FORWARDX", "INPUT", "X"].map((chain) => `add chain ${family} filter ${chain}`);
+      await netns.run(["nft", "-f", "-"], { stdin: [`add table ${family} filter`, ...chains].join("\n") });
+    }
+    using counter = new Counter(netns);
+    const harmless = [
+      "ip filter FORWARD tcp dport 80 drop",
+      "ip filter INPUT jump X",
+      "ip6 filter FORWARD tcp dport 80 drop",
+      "ip filter FORWARD udp dport 80 counter accept",
+      "ip filter FORWARDX jump X",
+      "ip6 filter INPUT drop",
+    ];
+    for (const notable of ["ip filter FORWARD tcp dport 80 jump X", "ip6 filter FORWARD drop", undefined]) {
+      for (let place = 0; place <= harmless.length; place++) {
+        const rules = notable === undefined ? harmless : harmless.toSpliced(place, 0, notable);
+        await netns.run(["nft", "-f", "-"], { stdin: rules.map((rule) => `add rule ${rule}`).join("\n") });
+        const concerning = counter.take().concerning > 0;
+        expect({ notable, place, concerning }).toEqual({ notable, place, concerning: notable !== undefined });
+      }
+    }
   });
 
   test("ours in FORWARD concern the daemon when they are added, deleted, flushed or written back by iptables-restore", async () => {
