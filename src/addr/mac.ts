@@ -3,16 +3,22 @@ import type { Brand } from "../base/brand.ts";
 /** A hardware address of six bytes, as lower-case text: `5a:dd:cc:32:b4:3b`. */
 export type MacAddress = Brand<string, "MacAddress">;
 
-const hexDigits = "0123456789abcdef";
+const colon = 0x3a;
 
 /** True for six pairs of lower-case hexadecimal digits joined by colons. */
 export function isMac(text: string): text is MacAddress {
   if (text.length !== 17) return false;
   for (let index = 0; index < text.length; index++) {
-    const character = text.charAt(index);
-    if (index % 3 === 2 ? character !== ":" : !hexDigits.includes(character)) return false;
+    const code = text.charCodeAt(index);
+    if (index % 3 === 2 ? code !== colon : hexValue(code) < 0) return false;
   }
   return true;
+}
+
+/** The value of a lower-case hexadecimal digit, -1 for any other character. */
+function hexValue(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  return code >= 0x61 && code <= 0x66 ? code - 0x57 : -1;
 }
 
 /**
@@ -40,7 +46,9 @@ export function parseMac(text: string): MacAddress {
 /** The six bytes of the address. */
 export function macBytes(mac: MacAddress): Uint8Array {
   const bytes = new Uint8Array(6);
-  for (let index = 0; index < 6; index++) bytes[index] = Number.parseInt(mac.slice(index * 3, index * 3 + 2), 16);
+  for (let index = 0; index < 6; index++) {
+    bytes[index] = (hexValue(mac.charCodeAt(index * 3)) << 4) | hexValue(mac.charCodeAt(index * 3 + 1));
+  }
   return bytes;
 }
 

@@ -22,11 +22,16 @@ export function planEntries(present: Present, overlay: Overlay, interfaceIndex: 
   const forwarding = comparePresent(present.forwarding, (entry) => findForwardingPeer(entry, overlay));
   const neighbors = comparePresent(present.neighbors, (entry) => findNeighborPeer(entry, overlay));
   const routes = comparePresent(present.routes, (route) => findRoutePeer(route, overlay));
-  const added = overlay.peers.flatMap((peer) => [
-    ...planForwarding(peer, forwarding.byPeer.get(peer), interfaceIndex),
-    ...planNeighbor(peer, neighbors.byPeer.get(peer), interfaceIndex),
-    ...planRoute(peer, routes.byPeer.get(peer), interfaceIndex),
-  ]);
+  const added: Change[] = [];
+  for (const peer of overlay.peers) {
+    for (const change of [
+      planForwarding(peer, forwarding.byPeer.get(peer), interfaceIndex),
+      planNeighbor(peer, neighbors.byPeer.get(peer), interfaceIndex),
+      planRoute(peer, routes.byPeer.get(peer), interfaceIndex),
+    ]) {
+      if (change !== undefined) added.push(change);
+    }
+  }
   return [
     ...added,
     ...routes.others.filter((route) => isOwnRoute(route, overlay)).flatMap(removeRoute),
@@ -66,25 +71,31 @@ function findRoutePeer(route: Route, overlay: Overlay): Peer | undefined {
   return overlay.peersBySubnet.get(formatCidr(route.destination));
 }
 
-function planForwarding(peer: Peer, entry: Neighbor | undefined, interfaceIndex: number): readonly Change[] {
-  if (entry !== undefined && forwardingMatches(entry, peer)) return [];
-  const found = entry === undefined ? "missing" : `wrong (${forwardingText(entry)})`;
-  const problem = `forwarding entry ${peer.mac} to ${formatIp(peer.publicIp)} ${found}`;
-  return [setting(peer, problem, replaceForwarding({ interfaceIndex, address: peer.publicIp, mac: peer.mac }))];
+function planForwarding(peer: Peer, entry: Neighbor | undefined, interfaceIndex: number): Change | undefined {
+  if (entry !== undefined && forwardingMatches(entry, peer)) return undefined;
+  const request = replaceForwarding({ interfaceIndex, address: peer.publicIp, mac: peer.mac });
+  return setting(peer, request, () => {
+    const found = entry === undefined ? "missing" : `wrong (${forwardingText(entry)})`;
+    return `forwarding entry ${peer.mac} to ${formatIp(peer.publicIp)} ${found}`;
+  });
 }
 
-function planNeighbor(peer: Peer, entry: Neighbor | undefined, interfaceIndex: number): readonly Change[] {
-  if (entry !== undefined && neighborMatches(entry, peer)) return [];
-  const found = entry === undefined ? "missing" : `wrong (${neighborText(entry)})`;
-  const problem = `neighbour ${peer.base} with MAC ${peer.mac} ${found}`;
-  return [setting(peer, problem, replaceNeighbor({ interfaceIndex, address: peer.subnet.address, mac: peer.mac }))];
+function planNeighbor(peer: Peer, entry: Neighbor | undefined, interfaceIndex: number): Change | undefined {
+  if (entry !== undefined && neighborMatches(entry, peer)) return undefined;
+  const request = replaceNeighbor({ interfaceIndex, address: peer.subnet.address, mac: peer.mac });
+  return setting(peer, request, () => {
+    const found = entry === undefined ? "missing" : `wrong (${neighborText(entry)})`;
+    return `neighbour ${peer.base} with MAC ${peer.mac} ${found}`;
+  });
 }
 
 /** What stands in the route's place is replaced, whoever made it, in one step: no packet finds no route. */
-function planRoute(peer: Peer, route: Route | undefined, interfaceIndex: number): readonly Change[] {
-  if (route !== undefined && routeMatches(route, peer)) return [];
-  const found = route === undefined ? "missing" : `wrong (${routeText(route)})`;
-  return [setting(peer, `route ${peer.subnetText} ${found}`, replaceRoute(peerRoute(peer, interfaceIndex)))];
+function planRoute(peer: Peer, route: Route | undefined, interfaceIndex: number): Change | undefined {
+  if (route !== undefined && routeMatches(route, peer)) return undefined;
+  return setting(peer, replaceRoute(peerRoute(peer, interfaceIndex)), () => {
+    const found = route === undefined ? "missing" : `wrong (${routeText(route)})`;
+    return `route ${peer.subnetText} ${found}`;
+  });
 }
 
 function removeRoute(route: Route): readonly Change[] {
@@ -104,8 +115,16 @@ function removeForwarding({ address, mac, interfaceIndex }: Neighbor): readonly 
   return [removal(subject, deleteForwarding({ interfaceIndex, address, mac }))];
 }
 
-function setting(peer: Peer, problem: string, request: Request): Change {
-  return { problem, peer: peer.subnetText, removal: false, requests: [request] };
+/** The text is made when somebody asks: of thousands of changes the log tells a number. */
+function setting(peer: Peer, request: Request, problem: () => string): Change {
+  return {
+    get problem(): string {
+      return problem();
+    },
+    peer: peer.subnetText,
+    removal: false,
+    requests: [request],
+  };
 }
 
 function removal(subject: string, request: Request): Change {

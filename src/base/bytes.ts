@@ -98,13 +98,19 @@ export class ByteWriter {
 
   u16(value: number): this {
     const start = this.#reserve(2);
-    writeU16(this.#bytes, start, value);
+    const bytes = this.#bytes;
+    bytes[start] = value;
+    bytes[start + 1] = value >>> 8;
     return this;
   }
 
   u32(value: number): this {
     const start = this.#reserve(4);
-    writeU32(this.#bytes, start, value);
+    const bytes = this.#bytes;
+    bytes[start] = value;
+    bytes[start + 1] = value >>> 8;
+    bytes[start + 2] = value >>> 16;
+    bytes[start + 3] = value >>> 24;
     return this;
   }
 
@@ -133,7 +139,8 @@ export class ByteWriter {
 
   /** Pads with zeros to the next multiple of `unit` bytes. */
   align(unit: number): this {
-    this.#reserve(alignTo(this.#length, unit) - this.#length);
+    const rest = this.#length & (unit - 1);
+    if (rest > 0) this.#reserve(unit - rest);
     return this;
   }
 

@@ -44,11 +44,12 @@ export class LookSchedule implements Disposable {
     return this.#asked !== undefined;
   }
 
-  /** Asks for a look soon. Cheap: to be called for each event. */
-  ask(): void {
+  /** Asks for a look soon, at once where nothing is to be waited for. Cheap: to be called for each event. */
+  ask({ atOnce = false }: { readonly atOnce?: boolean } = {}): void {
     if (this.#asked !== undefined) return;
     this.#asked = Promise.withResolvers();
-    if (this.#running === undefined) this.#set(Math.max(performance.now() + collectMs, this.#restUntil));
+    const wait = atOnce ? 0 : collectMs;
+    if (this.#running === undefined) this.#set(Math.max(performance.now() + wait, this.#restUntil));
   }
 
   /** Settles when all that was asked for before has been looked at. */

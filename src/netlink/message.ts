@@ -135,15 +135,31 @@ export function findDumpRefusal(done: Reply, text: string): NetlinkError | undef
   return new NetlinkError(text, number, new Attributes(reader.bytes(reader.remaining)).findString(NLMSGERR_ATTR_MSG));
 }
 
-/** Builds a request's body: `fill` writes the family's header and the attributes. */
-export function buildRequest(type: number, flags: number, text: string, fill: (writer: ByteWriter) => void): Request {
+/**
+ * Builds a request's body: `fill` writes the family's header and the attributes. Where thousands are built of which none
+ * will be refused, the text is given as what makes it.
+ */
+export function buildRequest(
+  type: number,
+  flags: number,
+  text: string | (() => string),
+  fill: (writer: ByteWriter) => void,
+): Request {
   // One buffer for all, each copied out at its length: thousands wait at once, and a buffer each would weigh tenfold.
   const writer = spareWriter ?? new ByteWriter(256);
   spareWriter = undefined;
   fill(writer);
   const body = writer.take();
   spareWriter = writer;
-  return { type, flags, body, text };
+  if (typeof text === "string") return { type, flags, body, text };
+  return {
+    type,
+    flags,
+    body,
+    get text(): string {
+      return text();
+    },
+  };
 }
 
 let spareWriter: ByteWriter | undefined;

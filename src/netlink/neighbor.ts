@@ -58,14 +58,24 @@ export function listForwarding(socket: NetlinkSocket, interfaceIndex: number): r
 
 /** Makes a permanent entry, in place of any for the same address. Like: ip neigh replace A lladdr MAC dev D nud permanent */
 export function replaceNeighbor(spec: NeighborSpec): Request {
-  const text = `set neighbour ${formatIp(spec.address)} lladdr ${spec.mac} dev #${spec.interfaceIndex}`;
-  return neighborRequest(k.RTM_NEWNEIGH, addressFamily(spec.address.family), 0, text, spec);
+  return neighborRequest(
+    k.RTM_NEWNEIGH,
+    addressFamily(spec.address.family),
+    0,
+    () => `set neighbour ${formatIp(spec.address)} lladdr ${spec.mac} dev #${spec.interfaceIndex}`,
+    spec,
+  );
 }
 
 /** Like: ip neigh delete A dev D */
 export function deleteNeighbor(spec: NeighborId): Request {
-  const text = `delete neighbour ${formatIp(spec.address)} dev #${spec.interfaceIndex}`;
-  return neighborRequest(k.RTM_DELNEIGH, addressFamily(spec.address.family), 0, text, spec);
+  return neighborRequest(
+    k.RTM_DELNEIGH,
+    addressFamily(spec.address.family),
+    0,
+    () => `delete neighbour ${formatIp(spec.address)} dev #${spec.interfaceIndex}`,
+    spec,
+  );
 }
 
 /** Makes the kernel ask for a neighbour of which it knows nothing. Like: ip neigh replace A dev D use */
@@ -79,14 +89,24 @@ export function solicitNeighbor({ interfaceIndex, address }: NeighborId): Reques
 
 /** Makes a permanent entry, in place of any for the same MAC. Like: bridge fdb replace MAC dev D dst A self permanent */
 export function replaceForwarding(spec: NeighborSpec): Request {
-  const text = `set forwarding entry ${spec.mac} dst ${formatIp(spec.address)} dev #${spec.interfaceIndex}`;
-  return neighborRequest(k.RTM_NEWNEIGH, k.AF_BRIDGE, k.NTF_SELF, text, spec);
+  return neighborRequest(
+    k.RTM_NEWNEIGH,
+    k.AF_BRIDGE,
+    k.NTF_SELF,
+    () => `set forwarding entry ${spec.mac} dst ${formatIp(spec.address)} dev #${spec.interfaceIndex}`,
+    spec,
+  );
 }
 
 /** Like: bridge fdb delete MAC dev D dst A self */
 export function deleteForwarding(spec: NeighborSpec): Request {
-  const text = `delete forwarding entry ${spec.mac} dst ${formatIp(spec.address)} dev #${spec.interfaceIndex}`;
-  return neighborRequest(k.RTM_DELNEIGH, k.AF_BRIDGE, k.NTF_SELF, text, spec);
+  return neighborRequest(
+    k.RTM_DELNEIGH,
+    k.AF_BRIDGE,
+    k.NTF_SELF,
+    () => `delete forwarding entry ${spec.mac} dst ${formatIp(spec.address)} dev #${spec.interfaceIndex}`,
+    spec,
+  );
 }
 
 /** Decodes RTM_NEWNEIGH and RTM_DELNEIGH of any family. */
@@ -113,7 +133,13 @@ function decodeEntries(replies: readonly Reply[], interfaceIndex: number): reado
   return replies.map(decodeNeighbor).filter((entry) => entry.interfaceIndex === interfaceIndex);
 }
 
-function neighborRequest(type: number, family: number, ndmFlags: number, text: string, spec: NeighborId): Request {
+function neighborRequest(
+  type: number,
+  family: number,
+  ndmFlags: number,
+  text: () => string,
+  spec: NeighborId,
+): Request {
   const flags = type === k.RTM_NEWNEIGH ? k.NLM_F_CREATE | k.NLM_F_REPLACE : 0;
   return buildRequest(type, flags, text, (writer) => {
     writer.u8(family).zeros(3).i32(spec.interfaceIndex).u16(k.NUD_PERMANENT).u8(ndmFlags).u8(k.RTN_UNICAST);

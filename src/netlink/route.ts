@@ -150,21 +150,29 @@ export function isDefaultRoute(destination: Cidr): boolean {
 }
 
 function routeRequest(type: number, flags: number, verb: string, spec: RouteSpec): Request {
-  const via = spec.gateway === undefined ? "" : ` via ${formatIp(spec.gateway)}`;
-  const text = `${verb} ${formatCidr(spec.destination)}${via} dev #${spec.interfaceIndex}`;
-  return buildRequest(type, flags, text, (writer) => {
-    // A table above 255 does not fit the header; the attribute holds it then (ip-route: RTA_TABLE).
-    const table = spec.table < 256 ? spec.table : k.RT_TABLE_UNSPEC;
-    writer.u8(addressFamily(spec.destination.family)).u8(spec.destination.prefixLength).zeros(2);
-    writer.u8(table).u8(spec.protocol).u8(spec.scope).u8(k.RTN_UNICAST);
-    writer.u32(spec.onLink ? k.RTNH_F_ONLINK : 0);
-    if (spec.destination.prefixLength > 0) putBytes(writer, k.RTA_DST, spec.destination.address.bytes);
-    if (spec.table >= 256) putU32(writer, k.RTA_TABLE, spec.table);
-    if (spec.gateway !== undefined) putBytes(writer, k.RTA_GATEWAY, spec.gateway.bytes);
-    putU32(writer, k.RTA_OIF, spec.interfaceIndex);
-    if (spec.priority !== 0) putU32(writer, k.RTA_PRIORITY, spec.priority);
-    putMetrics(writer, spec);
-  });
+  return buildRequest(
+    type,
+    flags,
+    () => routeRequestText(verb, spec),
+    (writer) => {
+      // A table above 255 does not fit the header; the attribute holds it then (ip-route: RTA_TABLE).
+      const table = spec.table < 256 ? spec.table : k.RT_TABLE_UNSPEC;
+      writer.u8(addressFamily(spec.destination.family)).u8(spec.destination.prefixLength).zeros(2);
+      writer.u8(table).u8(spec.protocol).u8(spec.scope).u8(k.RTN_UNICAST);
+      writer.u32(spec.onLink ? k.RTNH_F_ONLINK : 0);
+      if (spec.destination.prefixLength > 0) putBytes(writer, k.RTA_DST, spec.destination.address.bytes);
+      if (spec.table >= 256) putU32(writer, k.RTA_TABLE, spec.table);
+      if (spec.gateway !== undefined) putBytes(writer, k.RTA_GATEWAY, spec.gateway.bytes);
+      putU32(writer, k.RTA_OIF, spec.interfaceIndex);
+      if (spec.priority !== 0) putU32(writer, k.RTA_PRIORITY, spec.priority);
+      putMetrics(writer, spec);
+    },
+  );
+}
+
+function routeRequestText(verb: string, { destination, gateway, interfaceIndex }: RouteSpec): string {
+  const via = gateway === undefined ? "" : ` via ${formatIp(gateway)}`;
+  return `${verb} ${formatCidr(destination)}${via} dev #${interfaceIndex}`;
 }
 
 function putMetrics(writer: ByteWriter, spec: RouteSpec): void {

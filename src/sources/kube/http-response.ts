@@ -22,6 +22,8 @@ export interface ResponseReceiver {
 const largestHead = 64 * 1024;
 /** A line that announces a chunk: the length in hexadecimal, perhaps with extensions. */
 const largestLine = 4096;
+/** A chunk's length has no more: it is kept as an exact number. */
+const mostDigits = 8;
 
 type State = "head" | "length" | "close" | "chunk-size" | "chunk" | "chunk-end" | "trailer" | "done";
 
@@ -71,6 +73,7 @@ export class ResponseReader {
         return bytes.length;
       case "chunk-size":
       case "chunk-end":
+        return this.#readShortLine(bytes, offset) ?? this.#readLine(bytes, offset);
       case "trailer":
         return this.#readLine(bytes, offset);
       case "done":
@@ -121,6 +124,21 @@ export class ResponseReader {
     return offset + count;
   }
 
+  /** Reads a line between chunks that lies whole in the piece and has nothing but what it must: as nearly all are. */
+  #readShortLine(bytes: Uint8Array, offset: number): number | undefined {
+    if (this.#text !== "") return undefined;
+    let end = offset;
+    let length = 0;
+    for (let digit = hexValue(bytes[end]); digit >= 0 && end < offset + mostDigits; digit = hexValue(bytes[++end])) {
+      length = length * 16 + digit;
+    }
+    const isEmpty = end === offset;
+    if (bytes[end] !== 0x0d || bytes[end + 1] !== 0x0a || isEmpty !== (this.#state === "chunk-end")) return undefined;
+    if (isEmpty) this.#state = "chunk-size";
+    else this.#beginChunk(length);
+    return end + 2;
+  }
+
   #readLine(bytes: Uint8Array, offset: number): number {
     const newline = bytes.indexOf(0x0a, offset);
     const end = newline < 0 ? bytes.length : newline + 1;
@@ -142,9 +160,13 @@ export class ResponseReader {
     } else {
       const [, digits] = /^([0-9A-Fa-f]{1,8})\s*(?:;.*)?$/.exec(line) ?? [];
       if (digits === undefined) throw new HttpError("a chunk of its answer has no length");
-      this.#remaining = Number.parseInt(digits, 16);
-      this.#state = this.#remaining === 0 ? "trailer" : "chunk";
+      this.#beginChunk(Number.parseInt(digits, 16));
     }
+  }
+
+  #beginChunk(length: number): void {
+    this.#remaining = length;
+    this.#state = length === 0 ? "trailer" : "chunk";
   }
 }
 
@@ -158,6 +180,13 @@ function parseHead(text: string): ResponseHead {
     if (colon > 0) headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
   }
   return { status: Number(status), headers };
+}
+
+/** The value of a hexadecimal digit in ASCII, -1 for anything else. */
+function hexValue(code = 0): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 function latin1(bytes: Uint8Array, start: number, end: number): string {

@@ -57,20 +57,21 @@ export class NodeDecoder {
 
   #readAnnotation(entry: FieldWalker, record: { annotations: Map<AnnotationName, string>; initialEnd: boolean }): void {
     const { bytes } = entry;
-    let [keyStart, keyEnd, value] = [0, 0, ""];
+    let [nameStart, nameEnd, value] = [0, 0, ""];
+    let [isOurs, isEnd] = [false, false];
     while (entry.next()) {
       if (entry.number === 1) {
-        keyStart = entry.start;
-        keyEnd = entry.end;
-        if (!this.#hasPrefix(bytes, keyStart, keyEnd) && !isInitialEnd(bytes, keyStart, keyEnd)) return;
+        isOurs = this.#hasPrefix(bytes, entry.start, entry.end);
+        isEnd = !isOurs && isText(bytes, entry, initialEndKey);
+        if (!isOurs && !isEnd) return;
+        nameStart = entry.start + this.#prefix.length;
+        nameEnd = entry.end;
       } else if (entry.number === 2) value = entry.text();
     }
-    if (this.#hasPrefix(bytes, keyStart, keyEnd)) {
-      const name = decodeText(bytes, keyStart + this.#prefix.length, keyEnd);
-      if (isAnnotationName(name)) record.annotations.set(name, value);
-    } else if (value === "true" && isInitialEnd(bytes, keyStart, keyEnd)) {
-      record.initialEnd = true;
-    }
+    if (isEnd && value === "true") record.initialEnd = true;
+    if (!isOurs) return;
+    const name = decodeText(bytes, nameStart, nameEnd);
+    if (isAnnotationName(name)) record.annotations.set(name, value);
   }
 
   #hasPrefix(bytes: Uint8Array, start: number, end: number): boolean {
@@ -95,10 +96,6 @@ function readPodCidrs(spec: FieldWalker): readonly string[] {
   }
   if (several.length > 0) return several;
   return single === "" ? noCidrs : [single];
-}
-
-function isInitialEnd(bytes: Uint8Array, start: number, end: number): boolean {
-  return isText(bytes, { start, end }, initialEndKey);
 }
 
 /** Node: status 3; NodeStatus: conditions 4; NodeCondition: type 1, status 2, reason 5. Undefined when there is none. */

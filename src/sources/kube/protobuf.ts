@@ -34,11 +34,23 @@ export class FieldWalker {
   /** Goes to the next field; false at the end. Throws a ProtobufError. */
   next(): boolean {
     if (this.#offset >= this.#limit) return false;
-    const tag = this.#varint();
+    // Most numbers are of one byte, and most fields have content; there are 250,000 of them in 5,000 nodes.
+    let tag = this.bytes[this.#offset] ?? 0;
+    if (tag < 0x80) this.#offset++;
+    else tag = this.#varint();
     this.number = tag < 0x80 ? tag >> 3 : Math.floor(tag / 8);
+    this.value = 0;
+    if ((tag & 7) === wireBytes) {
+      let length = this.#offset < this.#limit ? (this.bytes[this.#offset] ?? 0) : 0x80;
+      if (length < 0x80) this.#offset++;
+      else length = this.#varint();
+      this.start = this.#offset;
+      this.#skip(length);
+      this.end = this.#offset;
+      return true;
+    }
     this.start = 0;
     this.end = 0;
-    this.value = 0;
     switch (tag % 8) {
       case wireVarint:
         this.value = this.#varint();
@@ -46,13 +58,6 @@ export class FieldWalker {
       case wireFixed64:
         this.#skip(8);
         return true;
-      case wireBytes: {
-        const length = this.#varint();
-        this.start = this.#offset;
-        this.#skip(length);
-        this.end = this.#offset;
-        return true;
-      }
       case wireFixed32:
         this.#skip(4);
         return true;
@@ -72,12 +77,6 @@ export class FieldWalker {
   }
 
   #varint(): number {
-    // Nearly all are of one byte.
-    const first = this.#offset < this.#limit ? (this.bytes[this.#offset] ?? 0) : 0x80;
-    if (first < 0x80) {
-      this.#offset++;
-      return first;
-    }
     let value = 0;
     let scale = 1;
     for (let count = 0; count < 10; count++) {
