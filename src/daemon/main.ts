@@ -4,6 +4,7 @@ import { versionLine } from "../base/version.ts";
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_NEIGH } from "../netlink/constants.ts";
 import { NetlinkEvents } from "../netlink/events.ts";
 import { NETLINK_NETFILTER } from "../netlink/nftables-constants.ts";
+import { portFilter } from "../netlink/port-filter.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { errno, failedWith } from "../sys/errno.ts";
 import { type Log, openLog } from "../sys/log.ts";
@@ -125,15 +126,16 @@ async function runNode({ options, notes }: RunInvocation, log: Log): Promise<num
     }
     parts.use(
       new NetlinkEvents(eventGroups, {
+        filter: portFilter(socket.port),
         event: (event) => {
           if (concernsUs(event, node.sight)) schedule.ask();
         },
         lost: () => schedule.ask(),
       }),
     );
-    // What a look itself has changed in the source it has seen.
+    // What a look itself has changed in the source it has seen. Before the first network there is nothing to collect.
     source.start(() => {
-      if (source.state() !== node.seenState) schedule.ask();
+      if (source.state() !== node.seenState) schedule.ask({ atOnce: node.sight === undefined });
     });
     schedule.ask();
     const signal = await end.promise;

@@ -3,6 +3,7 @@ import { errno, failedWith } from "../sys/errno.ts";
 import type { Fd } from "../sys/fd.ts";
 import {
   bindSocket,
+  ownAddress,
   openSocket,
   receiveDatagram,
   sendDatagram,
@@ -57,6 +58,7 @@ export class NetlinkSocket implements Disposable {
   readonly #fd: Fd;
   readonly #buffer = allocate(bufferLength);
   #sequence = 0;
+  #port: number | undefined;
 
   constructor(protocol: number = NETLINK_ROUTE) {
     this.#fd = openSocket(socketConstants.AF_NETLINK, socketConstants.SOCK_RAW, protocol);
@@ -73,9 +75,9 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  /** The port that the kernel gave it, as all of its answers say (nlmsg_pid); 0 before the first. */
+  /** The port that the kernel gave it, which messages about its requests name (nlmsg_pid). */
   get port(): number {
-    return readU32(this.#buffer, 12);
+    return (this.#port ??= readU32(ownAddress(this.#fd), 4));
   }
 
   /** Sends one request and returns the messages that answer it. Throws a NetlinkError when the kernel refuses. */

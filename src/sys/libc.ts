@@ -45,6 +45,7 @@ const rareSymbols = {
   inotify_add_watch: { args: ["int", "cstring", "u32"], returns: "int" },
   inotify_rm_watch: { args: ["int", "int"], returns: "int" },
   getsockopt: { args: ["int", "int", "int", "ptr", "ptr"], returns: "int" },
+  getsockname: { args: ["int", "ptr", "ptr"], returns: "int" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
   madvise: { args: ["u64", "u64", "int"], returns: "int" },

@@ -60,6 +60,14 @@ export function getOptionBytes(socket: Fd, level: number, option: number, value:
   return readU32(length, 0);
 }
 
+/** The socket's own address, of a family whose addresses are of at most 16 bytes. Throws a SyscallError. */
+export function ownAddress(socket: Fd): Uint8Array {
+  const address = allocate(16);
+  const length = new ByteWriter(4).i32(address.length).finish();
+  checked(rareLibc().getsockname(socket.number, address, length), "read the address of a socket");
+  return address.subarray(0, readU32(length, 0));
+}
+
 /** Sends one datagram, to `address` where the socket has no fixed peer. Throws a SyscallError. */
 export function sendDatagram(socket: Fd, bytes: Uint8Array, address?: Uint8Array): void {
   while (true) {

@@ -2,9 +2,18 @@ import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
+import { parseCidr } from "../../src/addr/cidr.ts";
+import { parseIp } from "../../src/addr/ip.ts";
+import { parseMac } from "../../src/addr/mac.ts";
 import * as k from "../../src/netlink/constants.ts";
+import { findLink } from "../../src/netlink/link.ts";
+import type { Reply } from "../../src/netlink/message.ts";
+import { replaceNeighbor } from "../../src/netlink/neighbor.ts";
+import { portFilter } from "../../src/netlink/port-filter.ts";
+import { replaceRoute, routeSpec } from "../../src/netlink/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { describeEvent, EventRecorder, openEvents } from "../helpers/netlink-events.ts";
+import { openNetlink } from "../helpers/netlink-socket.ts";
 import { createNetns, type TestNetns } from "../helpers/netns.ts";
 import { describeWith } from "../helpers/require.ts";
 
@@ -63,6 +72,37 @@ await describeWith(
       removed.push("-link flannel.1");
       expect(await recorder.heard(removed)).toEqual(removed);
       expect(recorder.losses).toBe(0);
+    });
+
+    test("portFilter() leaves out what is told of one socket's requests, and nothing else", async () => {
+      await using netns = await createPair();
+      using own = openNetlink(netns);
+      using other = openNetlink(netns);
+      const recorder = new EventRecorder();
+      using listening = new DisposableStack();
+      const listener = {
+        filter: portFilter(own.port),
+        event: (message: Reply): void => recorder.event(message),
+        lost: (): void => recorder.lost(),
+      };
+      listening.use(openEvents(netns, allGroups, listener));
+      const interfaceIndex = findLink(own, { name: "v0" })?.index ?? 0;
+      const mac = parseMac("02:00:00:00:00:07");
+      const gateway = parseIp("10.0.0.9");
+      for (const [socket, number] of [
+        [own, 1],
+        [other, 2],
+      ] as const) {
+        const destination = parseCidr(`10.${number}.0.0/16`);
+        socket.batchOrThrow([
+          replaceRoute(routeSpec({ destination, gateway, interfaceIndex })),
+          replaceNeighbor({ interfaceIndex, address: parseIp(`10.0.0.${number + 10}`), mac }),
+        ]);
+      }
+      await netns.ip("route", "del", "10.1.0.0/16");
+      const wanted = ["+route 10.2.0.0/16", "+neighbour 10.0.0.12", "-route 10.1.0.0/16"];
+      expect(await recorder.heard(wanted)).toEqual(wanted);
+      expect(recorder.lines).toEqual(wanted);
     });
 
     test("NetlinkEvents tells of the groups asked for, in the order of what happened, from its own namespace", async () => {
