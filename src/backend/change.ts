@@ -8,5 +8,6 @@ export interface Change {
   readonly peer: string | undefined;
   /** True when something is only taken away. */
   readonly removal: boolean;
+  /** May be built anew each time. */
   readonly requests: readonly Request[];
 }

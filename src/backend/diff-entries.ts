@@ -73,29 +73,39 @@ function findRoutePeer(route: Route, overlay: Overlay): Peer | undefined {
 
 function planForwarding(peer: Peer, entry: Neighbor | undefined, interfaceIndex: number): Change | undefined {
   if (entry !== undefined && forwardingMatches(entry, peer)) return undefined;
-  const request = replaceForwarding({ interfaceIndex, address: peer.publicIp, mac: peer.mac });
-  return setting(peer, request, () => {
-    const found = entry === undefined ? "missing" : `wrong (${forwardingText(entry)})`;
-    return `forwarding entry ${peer.mac} to ${formatIp(peer.publicIp)} ${found}`;
-  });
+  return new PeerChange(
+    peer,
+    () => replaceForwarding({ interfaceIndex, address: peer.publicIp, mac: peer.mac }),
+    () => {
+      const found = entry === undefined ? "missing" : `wrong (${forwardingText(entry)})`;
+      return `forwarding entry ${peer.mac} to ${formatIp(peer.publicIp)} ${found}`;
+    },
+  );
 }
 
 function planNeighbor(peer: Peer, entry: Neighbor | undefined, interfaceIndex: number): Change | undefined {
   if (entry !== undefined && neighborMatches(entry, peer)) return undefined;
-  const request = replaceNeighbor({ interfaceIndex, address: peer.subnet.address, mac: peer.mac });
-  return setting(peer, request, () => {
-    const found = entry === undefined ? "missing" : `wrong (${neighborText(entry)})`;
-    return `neighbour ${peer.base} with MAC ${peer.mac} ${found}`;
-  });
+  return new PeerChange(
+    peer,
+    () => replaceNeighbor({ interfaceIndex, address: peer.subnet.address, mac: peer.mac }),
+    () => {
+      const found = entry === undefined ? "missing" : `wrong (${neighborText(entry)})`;
+      return `neighbour ${peer.base} with MAC ${peer.mac} ${found}`;
+    },
+  );
 }
 
 /** What stands in the route's place is replaced, whoever made it, in one step: no packet finds no route. */
 function planRoute(peer: Peer, route: Route | undefined, interfaceIndex: number): Change | undefined {
   if (route !== undefined && routeMatches(route, peer)) return undefined;
-  return setting(peer, replaceRoute(peerRoute(peer, interfaceIndex)), () => {
-    const found = route === undefined ? "missing" : `wrong (${routeText(route)})`;
-    return `route ${peer.subnetText} ${found}`;
-  });
+  return new PeerChange(
+    peer,
+    () => replaceRoute(peerRoute(peer, interfaceIndex)),
+    () => {
+      const found = route === undefined ? "missing" : `wrong (${routeText(route)})`;
+      return `route ${peer.subnetText} ${found}`;
+    },
+  );
 }
 
 function removeRoute(route: Route): readonly Change[] {
@@ -115,16 +125,26 @@ function removeForwarding({ address, mac, interfaceIndex }: Neighbor): readonly 
   return [removal(subject, deleteForwarding({ interfaceIndex, address, mac }))];
 }
 
-/** The text is made when somebody asks: of thousands of changes the log tells a number. */
-function setting(peer: Peer, request: Request, problem: () => string): Change {
-  return {
-    get problem(): string {
-      return problem();
-    },
-    peer: peer.subnetText,
-    removal: false,
-    requests: [request],
-  };
+/** What a peer's entry lacks. Text and request are made when somebody asks: there may be thousands. */
+class PeerChange implements Change {
+  readonly peer: string;
+  readonly removal = false;
+  readonly #build: () => Request;
+  readonly #describe: () => string;
+
+  constructor(peer: Peer, build: () => Request, describe: () => string) {
+    this.peer = peer.subnetText;
+    this.#build = build;
+    this.#describe = describe;
+  }
+
+  get problem(): string {
+    return this.#describe();
+  }
+
+  get requests(): readonly Request[] {
+    return [this.#build()];
+  }
 }
 
 function removal(subject: string, request: Request): Change {

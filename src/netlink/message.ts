@@ -151,15 +151,26 @@ export function buildRequest(
   fill(writer);
   const body = writer.take();
   spareWriter = writer;
-  if (typeof text === "string") return { type, flags, body, text };
-  return {
-    type,
-    flags,
-    body,
-    get text(): string {
-      return text();
-    },
-  };
+  return typeof text === "string" ? { type, flags, body, text } : new TextlessRequest(type, flags, body, text);
 }
 
 let spareWriter: ByteWriter | undefined;
+
+/** A request whose text is made when somebody asks for it. */
+class TextlessRequest implements Request {
+  readonly type: number;
+  readonly flags: number;
+  readonly body: Uint8Array;
+  readonly #describe: () => string;
+
+  constructor(type: number, flags: number, body: Uint8Array, describe: () => string) {
+    this.type = type;
+    this.flags = flags;
+    this.body = body;
+    this.#describe = describe;
+  }
+
+  get text(): string {
+    return this.#describe();
+  }
+}
