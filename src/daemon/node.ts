@@ -131,7 +131,6 @@ export class Node {
     // What an earlier process kept says which peers there were, not which there are.
     const keep = after.kind !== "known" || after.restored;
     const outcome = this.#reconciler.reconcile(overlay, now, { keep });
-    if (outcome.done.length > manyChanges) Bun.gc(true);
     this.#sight = { overlay, external, deviceIndex: outcome.deviceIndex };
     this.#tell(plan, overlay, outcome);
     const { problem } = this.#ownLease;
@@ -244,8 +243,6 @@ export class Node {
 }
 
 const troubleKey = "look";
-/** So many changes leave so much behind that collecting it at once keeps the peak low. */
-const manyChanges = 1000;
 const announceKey = "announce";
 
 function sameIp(left: IpAddress | undefined, right: IpAddress | undefined): boolean {

@@ -30,7 +30,7 @@ const patienceForLists = 2;
 /** A stream that lasted this long was a good one: its end is no failure. */
 const steadyMs = 5000;
 /** Collecting what the stream left behind each time so much was read keeps the peak low, for 20 ms each time. */
-const collectBytes = 12 * 1024 * 1024;
+const collectBytes = 24 * 1024 * 1024;
 
 /** The server does not have what was asked for as it was asked for. */
 const refusals: ReadonlySet<number> = new Set([400, 404, 405, 406, 415, 422, 500, 501]);
