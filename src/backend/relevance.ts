@@ -20,7 +20,15 @@ import { decodeLink } from "../netlink/link.ts";
 import type { Reply } from "../netlink/message.ts";
 import { decodeNeighbor, type Neighbor } from "../netlink/neighbor.ts";
 import { findDecodedRoute } from "../netlink/route.ts";
-import { defaultPriority, forwardingMatches, isOwnRoute, isPermanent, neighborMatches, routeMatches } from "./match.ts";
+import {
+  defaultPriority,
+  deviceMatches,
+  forwardingMatches,
+  isOwnRoute,
+  isPermanent,
+  neighborMatches,
+  routeMatches,
+} from "./match.ts";
 import type { ExternalInterface, Overlay } from "./overlay.ts";
 
 /** What the last look found and wanted. */
@@ -68,7 +76,11 @@ function isOneOf(index: number, { deviceIndex, external }: Sight): boolean {
 
 function concernsLink(event: Reply, { overlay, external, deviceIndex }: Sight): boolean {
   const index = indexOf(event);
-  if (index === deviceIndex) return true;
+  if (index === deviceIndex) {
+    if (event.type === RTM_DELLINK) return true;
+    // Whoever knows the number has read the device since.
+    return !tellsOfNewDevice(event) && !deviceMatches(decodeLink(event), overlay.device);
+  }
   if (index === external.index) {
     if (event.type === RTM_DELLINK) return true;
     const link = decodeLink(event);
@@ -76,6 +88,13 @@ function concernsLink(event: Reply, { overlay, external, deviceIndex }: Sight): 
   }
   // A device may get our device's name only where ours is gone.
   return deviceIndex === undefined && decodeLink(event).name === overlay.device.name;
+}
+
+/** By struct ifinfomsg's ifi_change, in which all flags are new ones then (net/core/rtnetlink.c: rtnl_configure_link). */
+function tellsOfNewDevice(event: Reply): boolean {
+  const reader = new ByteReader(event.body);
+  reader.skip(12);
+  return reader.u32() === 0xffff_ffff;
 }
 
 function concernsEntry(event: Reply, overlay: Overlay): boolean {

@@ -7,6 +7,7 @@ import { peerRoute } from "../../../src/backend/overlay.ts";
 import { replaceAddress } from "../../../src/netlink/address.ts";
 import { RTM_DELLINK, RTM_DELNEIGH, RTM_DELROUTE, RTM_NEWLINK } from "../../../src/netlink/constants.ts";
 import { changeLink } from "../../../src/netlink/link.ts";
+import { addLink, type VxlanLinkSpec } from "../../../src/netlink/link-spec.ts";
 import type { Reply, Request } from "../../../src/netlink/message.ts";
 import { replaceForwarding, replaceNeighbor } from "../../../src/netlink/neighbor.ts";
 import { replaceRoute, type RouteSpec } from "../../../src/netlink/route.ts";
@@ -40,6 +41,15 @@ function linkEvent(index: number, name: string, mtu: number): Reply {
   const named = changeLink({ name }, { mtu });
   const body = named.body.slice();
   new DataView(body.buffer).setInt32(4, index, true);
+  return { type: RTM_NEWLINK, flags: 0, sequence: 0, body };
+}
+
+/** An event of our device; of a new one the kernel tells with all flags as changed ones. */
+function deviceEvent(changes: Partial<VxlanLinkSpec>, changed = 1): Reply {
+  const body = addLink({ ...overlay.device, ...changes }).body.slice();
+  const view = new DataView(body.buffer);
+  view.setInt32(4, deviceIndex, true);
+  view.setUint32(12, changed, true);
   return { type: RTM_NEWLINK, flags: 0, sequence: 0, body };
 }
 
@@ -96,7 +106,15 @@ test.each<readonly [string, boolean, Reply]>([
     false,
     event(replaceAddress({ interfaceIndex: 99, address: parseCidr("10.0.0.1/24") })),
   ],
-  ["our device changed", true, linkEvent(deviceIndex, "flannel.1", 1450)],
+  ["our device as it is wanted", false, deviceEvent({})],
+  ["our device down", true, deviceEvent({ up: false })],
+  ["our device with another MTU", true, deviceEvent({ mtu: 1400 })],
+  ["our device with another MAC", true, deviceEvent({ mac: otherMac })],
+  ["our device with another VNI", true, deviceEvent({ vxlan: { ...overlay.device.vxlan, vni: 2 } })],
+  ["our device renamed", true, deviceEvent({ name: "flannel.2" })],
+  ["our device new, as it was before it was up", false, deviceEvent({ up: false }, 0xffff_ffff)],
+  ["our device deleted", true, { ...deviceEvent({}), type: RTM_DELLINK }],
+  ["our device, by a part of what it is", true, linkEvent(deviceIndex, "flannel.1", 1450)],
   ["the external interface as it was", false, linkEvent(2, "eth0", 1500)],
   ["the external interface with another MTU", true, linkEvent(2, "eth0", 1400)],
   ["the external interface renamed", true, linkEvent(2, "lan0", 1500)],
