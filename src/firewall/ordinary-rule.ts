@@ -1,5 +1,5 @@
 /**
- * Rules of others in the host's chain FORWARD that make no difference to ours, wherever they stand: read byte by byte, as
+ * Rules of others in the host's chain FORWARD that make no difference to ours, wherever they stand: read where they lie, as
  * there may be thousands, and thousands of events about them a second. For the daemon alone.
  */
 import { NLA_TYPE_MASK } from "../netlink/constants.ts";

@@ -1,4 +1,4 @@
-/** Which events of nf_tables concern the daemon's rules: read byte by byte, since others may change thousands a second. */
+/** Which events of nf_tables concern the daemon's rules: read where they lie, since others may change thousands a second. */
 import { families, type Family } from "../addr/ip.ts";
 import * as n from "../netlink/nftables-constants.ts";
 import type { HeardTable } from "../netlink/table-filter.ts";
