@@ -1,4 +1,5 @@
 import { Decoder, parseJson } from "../../src/base/decode.ts";
+import { findText } from "../../src/sys/file.ts";
 import type { BackgroundProcess } from "../helpers/background.ts";
 import { listLinks, listRuleset } from "../helpers/kernel.ts";
 import type { RealNode } from "./cluster-node.ts";
@@ -16,13 +17,16 @@ export interface ResultFile {
   readonly sandbox: string;
 }
 
-/** The runtime's files about the pods of a node; one that it is writing just now is empty (libcni, os.WriteFile). */
+/**
+ * The runtime's files about the pods of a node; one that it is writing just now is empty (libcni, os.WriteFile), and one of a
+ * pod that goes just now may be gone.
+ */
 export async function listResults(node: RealNode): Promise<readonly ResultFile[]> {
   const directory = "var/lib/cni/results";
   const results: ResultFile[] = [];
   for (const file of await node.list(directory)) {
     if (!file.startsWith("cbr0-")) continue;
-    const text = await node.read(`${directory}/${file}`);
+    const text = findText(node.machine.path(`${directory}/${file}`)) ?? "";
     if (text !== "") results.push(decodeResult(file, new Decoder(parseJson(text))));
   }
   return results;

@@ -37,7 +37,7 @@ await describeWith(["root", "tool:ip", "link:veth"], "netlink/events", () => {
     using listening = new DisposableStack();
     listening.use(openEvents(netns, [RTNLGRP_IPV4_ROUTE], recorder));
     using socket = openNetlink(netns);
-    const specs = manyRoutes(socket, 12_000);
+    const specs = manyRoutes(socket, 30_000);
     // Synchronous: this thread reads nothing meanwhile.
     expect(socket.batch([...specs.map(replaceRoute), ...specs.map(deleteRoute)])).toEqual([]);
     expect(recorder.lines).toEqual([]);
@@ -50,8 +50,8 @@ await describeWith(["root", "tool:ip", "link:veth"], "netlink/events", () => {
   test("NetlinkEvents tells every change that is made after it has said that events were lost", async () => {
     await using netns = await createPair();
     using socket = openNetlink(netns);
-    const specs = manyRoutes(socket, 12_001);
-    const late = specs.slice(12_000);
+    const specs = manyRoutes(socket, 30_001);
+    const late = specs.slice(30_000);
     const heard = new Set<string>();
     using listening = new DisposableStack();
     listening.use(
@@ -62,7 +62,7 @@ await describeWith(["root", "tool:ip", "link:veth"], "netlink/events", () => {
       }),
     );
     expect(
-      socket.batch([...specs.slice(0, 12_000).map(replaceRoute), ...specs.slice(0, 12_000).map(deleteRoute)]),
+      socket.batch([...specs.slice(0, 30_000).map(replaceRoute), ...specs.slice(0, 30_000).map(deleteRoute)]),
     ).toEqual([]);
     const wanted = late.map(({ destination }) => `+route ${formatCidr(destination)}`);
     expect(await eventually(() => Promise.resolve(wanted.filter((line) => heard.has(line))), wanted, 2000)).toEqual(
