@@ -4,6 +4,7 @@
  * file of its own, `<container id>:<interface>`, a name that is no container's id, so that upstream never takes it for one.
  */
 import { Decoder, DecodeError, type JsonObject, parseJson } from "../../base/decode.ts";
+import { isCniName } from "../../cni/environment.ts";
 import { runAll } from "../../base/run-all.ts";
 import { SyscallError } from "../../sys/errno.ts";
 import { ensureDirectory, findText, removeFile, replaceFile } from "../../sys/file.ts";
@@ -101,7 +102,8 @@ export function readState(path: string, containerId: string): State | undefined 
     const { [interfaceKey]: _interfaceName, ...json } = state.object() ?? {};
     const network = state.field("name").string() ?? "";
     const type = state.field("type").string() ?? "";
-    if (network === "" || type === "" || type === ownType) return undefined;
+    // No runtime starts a network of another name: nobody has written such a state.
+    if (!isCniName(network) || type === "" || type === ownType) return undefined;
     return { path, containerId, interfaceName: state.field(interfaceKey).string(), network, type, json };
   } catch (error) {
     if (error instanceof DecodeError) return undefined;
