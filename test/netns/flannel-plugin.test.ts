@@ -185,6 +185,10 @@ await describeWith(["root", "executable", "link:veth", "link:bridge"], "flannel 
     ["is garbage", (path: string): Promise<void> => writeFile(path, "\0\0{")],
     ["is no configuration", (path: string): Promise<void> => writeFile(path, '{"name":"cbr0"}')],
     [
+      "names a network that no runtime takes",
+      (path: string): Promise<void> => writeFile(path, '{"name":"[n","type":"bridge"}'),
+    ],
+    [
       "names flannel as its delegate",
       (path: string): Promise<void> => writeFile(path, '{"name":"cbr0","type":"flannel"}'),
     ],
