@@ -43,6 +43,13 @@ export function planChanges(present: Present, overlay: Overlay): Changes {
   };
 }
 
+/** True for a device that a comparison would leave as it is. */
+export function deviceMatches(device: Link, overlay: Overlay): boolean {
+  const { device: spec } = overlay;
+  if (device.name !== spec.name || device.vxlan === undefined) return false;
+  return vxlanDifferences(device.vxlan, spec.vxlan).length === 0 && planDevice(device, overlay).length === 0;
+}
+
 function planDevice(device: Link, { device: spec }: Overlay): readonly Change[] {
   const changes: Change[] = [];
   if (device.mac !== spec.mac) {

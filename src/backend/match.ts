@@ -2,24 +2,9 @@
 import { cidrContains } from "../addr/cidr.ts";
 import { type Family, ipEquals } from "../addr/ip.ts";
 import { NUD_PERMANENT, RT_SCOPE_UNIVERSE, RTPROT_BOOT } from "../netlink/constants.ts";
-import type { Link } from "../netlink/link.ts";
-import type { VxlanLinkSpec } from "../netlink/link-spec.ts";
-import { vxlanDifferences } from "../netlink/link-vxlan.ts";
 import type { Neighbor } from "../netlink/neighbor.ts";
 import type { Route } from "../netlink/route.ts";
 import { type Overlay, type Peer, routeProtocol } from "./overlay.ts";
-
-/** True for a device that is what is wanted in all that we set. */
-export function deviceMatches(device: Link, spec: VxlanLinkSpec): boolean {
-  return (
-    device.name === spec.name &&
-    device.mac === spec.mac &&
-    device.mtu === spec.mtu &&
-    device.up &&
-    device.vxlan !== undefined &&
-    vxlanDifferences(device.vxlan, spec.vxlan).length === 0
-  );
-}
 
 /**
  * True for a route on our device that we made, or that upstream made: it leaves the protocol at `boot`, and its gateway

@@ -20,15 +20,8 @@ import { decodeLink } from "../netlink/link.ts";
 import type { Reply } from "../netlink/message.ts";
 import { decodeNeighbor, type Neighbor } from "../netlink/neighbor.ts";
 import { findDecodedRoute } from "../netlink/route.ts";
-import {
-  defaultPriority,
-  deviceMatches,
-  forwardingMatches,
-  isOwnRoute,
-  isPermanent,
-  neighborMatches,
-  routeMatches,
-} from "./match.ts";
+import { deviceMatches } from "./diff.ts";
+import { defaultPriority, forwardingMatches, isOwnRoute, isPermanent, neighborMatches, routeMatches } from "./match.ts";
 import type { ExternalInterface, Overlay } from "./overlay.ts";
 
 /** What the last look found and wanted. */
@@ -79,7 +72,7 @@ function concernsLink(event: Reply, { overlay, external, deviceIndex }: Sight): 
   if (index === deviceIndex) {
     if (event.type === RTM_DELLINK) return true;
     // Whoever knows the number has read the device since.
-    return !tellsOfNewDevice(event) && !deviceMatches(decodeLink(event), overlay.device);
+    return !tellsOfNewDevice(event) && !deviceMatches(decodeLink(event), overlay);
   }
   if (index === external.index) {
     if (event.type === RTM_DELLINK) return true;

@@ -151,13 +151,13 @@ export function buildRequest(
   fill(writer);
   const body = writer.take();
   spareWriter = writer;
-  return typeof text === "string" ? { type, flags, body, text } : new TextlessRequest(type, flags, body, text);
+  return typeof text === "string" ? { type, flags, body, text } : new LazyTextRequest(type, flags, body, text);
 }
 
 let spareWriter: ByteWriter | undefined;
 
 /** A request whose text is made when somebody asks for it. */
-class TextlessRequest implements Request {
+class LazyTextRequest implements Request {
   readonly type: number;
   readonly flags: number;
   readonly body: Uint8Array;
